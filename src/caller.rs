@@ -1,0 +1,56 @@
+//! Who calls a tool, as far as the server knows.
+
+use crate::protocol::{Meta, Revision};
+use crate::session::Session;
+
+/// The other side of one call. Only `remote_addr` and `transport` are facts; the names are what
+/// the client says of itself.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The authenticated identity; empty, as this version authenticates nobody.
+    pub principal: String,
+    /// First characters of the session id, enough to tell sessions apart in a log and too few to
+    /// use one. Empty when there is no session.
+    pub session: String,
+    /// The client's name.
+    pub client_name: String,
+    /// The client's version.
+    pub client_version: String,
+    /// The revision of the protocol, for example `2026-07-28`.
+    pub protocol: &'static str,
+    /// `http`, `sse` or `websocket`.
+    pub transport: &'static str,
+    /// Address and port of the peer, `unix` for a Unix socket, or what the host said.
+    pub remote_addr: String,
+    /// W3C trace context from `_meta`, if the client sent it.
+    pub traceparent: String,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        revision: Revision,
+        session: Option<&Session>,
+        meta: &Meta,
+        transport: &'static str,
+        remote: &str,
+    ) -> Caller {
+        // A modern request says who it is itself; nothing may be inferred from earlier ones.
+        let client = match session {
+            Some(session) if !revision.is_modern() => {
+                session.handshake().map(|settled| settled.client).unwrap_or_default()
+            }
+            _ => meta.client.clone(),
+        };
+        Caller {
+            principal: String::new(),
+            session: session.map(|session| session.id.chars().take(8).collect()).unwrap_or_default(),
+            client_name: client.name,
+            client_version: client.version,
+            protocol: revision.as_str(),
+            transport,
+            remote_addr: remote.into(),
+            traceparent: meta.traceparent.clone().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! How many calls are open: the cap on them, and the wait for none.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::sync::lock;
+
+/// The count of one server.
+pub(crate) struct Calls {
+    env: Arc<Env>,
+    state: Mutex<State>,
+    /// Signalled when the last call ends; `drain` alone waits on it.
+    empty: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_closed: bool,
+    open: usize,
+}
+
+impl Calls {
+    pub(crate) fn new(env: Arc<Env>) -> Arc<Calls> {
+        Arc::new(Calls { env, state: Mutex::default(), empty: Condvar::new() })
+    }
+
+    /// Takes a place among `limits.calls`; `None` when all are taken or the server drains.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<CallSlot> {
+        let mut state = lock(&self.state);
+        if state.is_closed || state.open >= self.env.limits.calls {
+            return None;
+        }
+        state.open += 1;
+        self.env.counters.calls.up();
+        Some(CallSlot(self.clone()))
+    }
+
+    /// Lets calls in.
+    pub(crate) fn open(&self) {
+        lock(&self.state).is_closed = false;
+    }
+
+    /// Lets no more calls in.
+    pub(crate) fn close(&self) {
+        lock(&self.state).is_closed = true;
+    }
+
+    /// Waits until no call is open; tells whether that happened within `patience`.
+    pub(crate) fn wait_empty(&self, patience: Duration) -> bool {
+        let state = lock(&self.state);
+        let wait = self.empty.wait_timeout_while(state, patience, |state| state.open > 0);
+        wait.unwrap_or_else(std::sync::PoisonError::into_inner).0.open == 0
+    }
+}
+
+/// One place, given back when dropped.
+pub(crate) struct CallSlot(Arc<Calls>);
+
+impl Drop for CallSlot {
+    fn drop(&mut self) {
+        self.0.env.counters.calls.down();
+        let mut state = lock(&self.0.state);
+        state.open -= 1;
+        if state.open == 0 {
+            self.0.empty.notify_all();
+        }
+    }
+}

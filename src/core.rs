@@ -1,0 +1,109 @@
+//! The middle of a server: what dispatch works with. Knows no transport and no socket.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use crate::call::{Call, CancelReason};
+use crate::calls::Calls;
+use crate::changes::Changes;
+use crate::env::Env;
+use crate::error::Result;
+use crate::hooks::{HookSlot, Level};
+use crate::identity::{Identity, Introduction};
+use crate::limits::Limits;
+use crate::pool::Pool;
+use crate::registry::Registry;
+use crate::session::{Cancel, SessionStore};
+use crate::sync::lock;
+
+/// A tool function.
+pub(crate) type ToolFn = Box<dyn Fn(Call) + Send + Sync>;
+
+/// Everything that one server shares between its connections.
+pub(crate) struct Core {
+    pub(crate) env: Arc<Env>,
+    pub(crate) identity: Introduction,
+    pub(crate) options: Options,
+    pub(crate) hooks: HookSlot,
+    pub(crate) registry: Registry<ToolFn>,
+    pub(crate) pool: Pool,
+    pub(crate) sessions: Arc<SessionStore>,
+    pub(crate) changes: Arc<Changes>,
+    pub(crate) calls: Arc<Calls>,
+    /// Work that no session knows of, for the day the server stops: modern calls and listens.
+    open_work: Mutex<Vec<Weak<dyn Cancel>>>,
+}
+
+/// What the host chose, apart from bounds.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The endpoint's path. Default `/mcp`; the same with a slash behind it is served too.
+    pub path: String,
+    /// Host names that requests may be for, besides loopback names. `*` allows any.
+    pub allowed_hosts: Vec<String>,
+    /// Origins that browsers may send, besides loopback ones; for example `https://a.example`.
+    pub allowed_origins: Vec<String>,
+    /// Threads that run tool functions. Default 4.
+    pub workers: usize,
+    /// Hides and refuses tools that write. Default off.
+    pub read_only: bool,
+    /// Serves HTTP+SSE of 2024-11-05. Default on.
+    pub legacy_sse: bool,
+    /// Serves WebSocket. Default on.
+    pub websocket: bool,
+    /// How long modern clients may keep a list (`ttlMs`). Default zero.
+    pub cache_ttl: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            path: "/mcp".into(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            workers: 4,
+            read_only: false,
+            legacy_sse: true,
+            websocket: true,
+            cache_ttl: Duration::ZERO,
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn new(identity: Identity, options: Options, limits: Limits) -> Result<Arc<Core>> {
+        let env = Env::new(limits);
+        Ok(Arc::new(Core {
+            identity: Introduction::new(identity)?,
+            hooks: env.hooks.clone(),
+            registry: Registry::new(options.read_only),
+            pool: Pool::new(),
+            sessions: SessionStore::new(env.clone()),
+            changes: Changes::new(env.clone()),
+            calls: Calls::new(env.clone()),
+            open_work: Mutex::default(),
+            options,
+            env,
+        }))
+    }
+
+    pub(crate) fn log(&self, level: Level, part: &str, text: fmt::Arguments<'_>) {
+        self.hooks.log(level, part, text);
+    }
+
+    /// Remembers work that `cancel_open_work` must end. Weak: finished work costs nothing.
+    pub(crate) fn watch(&self, work: Weak<dyn Cancel>) {
+        let mut open = lock(&self.open_work);
+        if open.len() == open.capacity() {
+            open.retain(|work| work.strong_count() > 0);
+        }
+        open.push(work);
+    }
+
+    /// Ends every call and listen stream.
+    pub(crate) fn cancel_open_work(&self, reason: CancelReason) {
+        let open = std::mem::take(&mut *lock(&self.open_work));
+        open.iter().filter_map(Weak::upgrade).for_each(|work| work.cancel(reason));
+    }
+}

@@ -1,0 +1,48 @@
+//! `initialize`: opens the legacy conversation and settles its revision.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Request;
+use crate::core::Core;
+use crate::identity::CAPABILITIES;
+use crate::json::{push_raw_member, push_text_member};
+use crate::protocol::{ClientInfo, Revision};
+use crate::rpc::code;
+use crate::session::Handshake;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Params<'a> {
+    #[serde(borrow)]
+    protocol_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    client_info: Option<&'a RawValue>,
+}
+
+pub(super) fn run(core: &Arc<Core>, request: Request) {
+    let handshake = match request.read::<Params<'_>>() {
+        Ok(params) => Handshake {
+            revision: Revision::negotiate(&params.protocol_version),
+            client: params.client_info.map(ClientInfo::read).unwrap_or_default(),
+            capabilities: params.capabilities.map_or("{}", RawValue::get).to_owned(),
+        },
+        Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
+    };
+    let revision = handshake.revision;
+    if let Some(session) = &request.session {
+        session.settle(handshake);
+    }
+    let mut result = String::from("{");
+    push_text_member(&mut result, "protocolVersion", revision.as_str());
+    push_raw_member(&mut result, "capabilities", CAPABILITIES);
+    push_raw_member(&mut result, "serverInfo", &core.identity.info(revision));
+    core.identity.push_instructions(&mut result);
+    result.push('}');
+    request.succeed(&result);
+}

@@ -1,0 +1,147 @@
+//! `tools/call`: checks the call, then hands it to a worker or runs it in place.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Request;
+use crate::call::{Call, CallParts, CallState};
+use crate::calls::CallSlot;
+use crate::content::ToolResult;
+use crate::core::{Core, ToolFn};
+use crate::hooks::Level;
+use crate::registry::{Refused, Running};
+use crate::reply::Reply;
+use crate::rpc::{code, write};
+use crate::session::{Cancel, Rejected};
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+pub(super) fn run(core: &Arc<Core>, request: Request) {
+    let (name, arguments) = match request.read::<Params<'_>>() {
+        Ok(params) => (params.name.into_owned(), params.arguments.map(RawValue::to_owned)),
+        Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
+    };
+    // Absent, null and {} all mean no arguments; clients send each of them.
+    let arguments = arguments.filter(|raw| raw.get() != "null");
+    if arguments.as_ref().is_some_and(|raw| !raw.get().starts_with('{')) {
+        return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
+    }
+    let arguments = arguments.unwrap_or_else(empty_object);
+    let running = match core.registry.lookup(&name).map(|entry| entry.enter()) {
+        Some(Ok(running)) => Some(Arc::new(running)),
+        Some(Err(Refused::Busy)) => None,
+        Some(Err(Refused::Removed)) | None => {
+            let message = format!("unknown tool: {}", name.chars().take(128).collect::<String>());
+            return request.fail(code::INVALID_PARAMS, &message, None);
+        }
+    };
+    let (Some(running), Some(slot)) = (running, core.calls.enter()) else {
+        core.env.counters.calls_refused.up();
+        return refuse(core, request, format!("{name} is busy; try again in a few seconds"));
+    };
+    start(core, request, arguments, running, slot);
+}
+
+fn start(
+    core: &Arc<Core>,
+    request: Request,
+    arguments: Box<RawValue>,
+    running: Arc<Running<ToolFn>>,
+    slot: CallSlot,
+) {
+    let (limits, tool) = (&core.env.limits, &running.entry().tool);
+    let state = CallState::new(CallParts {
+        core: core.clone(),
+        id: request.id.clone(),
+        tool: tool.name.as_str().into(),
+        arguments,
+        meta: request.meta.clone(),
+        revision: request.revision,
+        session: request.session.clone(),
+        transport: request.transport,
+        remote: request.remote.clone(),
+        scope: request.scope.clone(),
+        sink: request.sink.clone(),
+        timeout: tool.timeout.unwrap_or(limits.tool_time),
+        result_bytes: tool.result_bytes.unwrap_or(limits.result_bytes),
+    });
+    match request.scope.insert(&request.id, state.clone(), limits.calls_per_peer) {
+        Ok(()) => {}
+        Err(rejected) => {
+            // Silenced first: the answer to a refused request is not the call's to give.
+            state.discard();
+            return reject(core, request, rejected);
+        }
+    }
+    core.watch(Arc::downgrade(&state) as Weak<dyn Cancel>);
+    core.env.counters.calls_started.up();
+    let is_inline = tool.flags.inline;
+    let call = Call::new(state, running.clone(), slot);
+    let handle = call.handle();
+    let job = {
+        let core = core.clone();
+        // The job holds `running` too: the tool counts as running until its function has
+        // returned, even if it answers long before.
+        move || call.run(|call| guarded(&core, &running, call))
+    };
+    if is_inline {
+        return job();
+    }
+    if core.pool.submit(Box::new(job), limits.queue).is_err() {
+        core.env.counters.calls_refused.up();
+        handle.refuse_busy();
+    }
+}
+
+/// Checks the arguments and runs the tool function. Its panic is its own failure, not the server's.
+///
+/// The check runs here and not on the I/O thread: its cost grows with what the client sent.
+fn guarded(core: &Core, running: &Running<ToolFn>, call: Call) {
+    if let Err(problem) = running.entry().tool.input.schema.check(call.arguments()) {
+        core.env.counters.calls_invalid.up();
+        let text = format!("invalid arguments for {}: {problem}", call.tool());
+        call.reply(ToolResult::error(text));
+        return;
+    }
+    let handle = call.handle();
+    if catch_unwind(AssertUnwindSafe(|| running.function()(call))).is_err() {
+        core.env.counters.panics.up();
+        core.log(Level::Error, "tool", format_args!("{} panicked", handle.tool()));
+    }
+}
+
+fn reject(core: &Arc<Core>, request: Request, rejected: Rejected) {
+    match rejected {
+        Rejected::Duplicate => {
+            let message = "request id is in use by a request that is not answered yet";
+            request.fail(code::INVALID_REQUEST, message, None);
+        }
+        Rejected::TooMany => {
+            core.env.counters.calls_refused.up();
+            let limit = core.env.limits.calls_per_peer;
+            refuse(core, request, format!("{limit} calls are in flight already; wait for one"));
+        }
+    }
+}
+
+/// Answers with a failure that the model sees and can act on.
+fn refuse(core: &Core, request: Request, text: String) {
+    let mut json = String::new();
+    let extra = core.identity.result_extra(request.revision);
+    ToolResult::error(text).write(request.revision, extra, &mut json);
+    request.sink.reply(Reply { text: write::result(&request.id, &json), error: None });
+}
+
+fn empty_object() -> Box<RawValue> {
+    serde_json::value::to_raw_value(&serde_json::Map::new()).unwrap_or_default()
+}

@@ -1,0 +1,145 @@
+//! What the host wants to hear from the server: log lines, finished calls, its threads.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Severity, as RFC 5424 and the MCP logging utility name it; lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+#[allow(missing_docs)] // The names are the documentation.
+pub enum Level {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
+
+impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Level; 8] = [
+        Level::Debug,
+        Level::Info,
+        Level::Notice,
+        Level::Warning,
+        Level::Error,
+        Level::Critical,
+        Level::Alert,
+        Level::Emergency,
+    ];
+
+    /// The level that MCP writes as `text`.
+    pub fn parse(text: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.as_str() == text)
+    }
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Notice => "notice",
+            Level::Warning => "warning",
+            Level::Error => "error",
+            Level::Critical => "critical",
+            Level::Alert => "alert",
+            Level::Emergency => "emergency",
+        }
+    }
+}
+
+/// One finished tool call.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Audit<'a> {
+    /// The tool's name.
+    pub tool: &'a str,
+    /// The arguments as JSON text. May hold what the host must not log.
+    pub arguments: &'a str,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// From acceptance to the start of the tool function.
+    pub queued: Duration,
+    /// From the start of the tool function to the answer.
+    pub ran: Duration,
+    /// Bytes of the answer; 0 when none was sent.
+    pub bytes_out: u64,
+    /// Who called.
+    pub caller: &'a crate::Caller,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered with a result.
+    Succeeded,
+    /// Answered with `isError` or a protocol error.
+    Failed,
+    /// Cancelled before it was answered.
+    Cancelled,
+    /// Its time ran out.
+    TimedOut,
+}
+
+/// The host's listeners. All may be called from any thread of the server, several at once, and
+/// must not call back into the server.
+#[derive(Default)]
+pub struct Hooks {
+    /// Gets each log line: level, the part of emcp it comes from, text.
+    pub log: Option<Box<dyn Fn(Level, &str, &str) + Send + Sync>>,
+    /// Gets each finished tool call.
+    pub audit: Option<Box<dyn Fn(&Audit<'_>) + Send + Sync>>,
+    /// Runs first on each thread that the server starts; gets the thread's name.
+    pub thread_start: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    /// Runs last on each thread that the server started.
+    pub thread_stop: Option<Box<dyn Fn(&str) + Send + Sync>>,
+}
+
+/// The hooks of one server: set once, before it starts, then read without a lock.
+#[derive(Clone, Default)]
+pub(crate) struct HookSlot(Arc<OnceLock<Hooks>>);
+
+impl HookSlot {
+    /// Keeps `hooks` unless some are set already; tells whether it did.
+    pub(crate) fn set(&self, hooks: Hooks) -> bool {
+        self.0.set(hooks).is_ok()
+    }
+
+    pub(crate) fn log(&self, level: Level, part: &str, text: fmt::Arguments<'_>) {
+        if let Some(log) = self.0.get().and_then(|hooks| hooks.log.as_ref()) {
+            log(level, part, &text.to_string());
+        }
+    }
+
+    pub(crate) fn audit(&self, record: &Audit<'_>) {
+        if let Some(audit) = self.0.get().and_then(|hooks| hooks.audit.as_ref()) {
+            audit(record);
+        }
+    }
+
+    /// Announces the calling thread; its end is announced when the guard drops.
+    pub(crate) fn thread(&self, name: &'static str) -> ThreadGuard {
+        if let Some(start) = self.0.get().and_then(|hooks| hooks.thread_start.as_ref()) {
+            start(name);
+        }
+        ThreadGuard { hooks: self.clone(), name }
+    }
+}
+
+/// Announces the end of a thread when dropped.
+pub(crate) struct ThreadGuard {
+    hooks: HookSlot,
+    name: &'static str,
+}
+
+impl Drop for ThreadGuard {
+    fn drop(&mut self) {
+        if let Some(stop) = self.hooks.0.get().and_then(|hooks| hooks.thread_stop.as_ref()) {
+            stop(self.name);
+        }
+    }
+}

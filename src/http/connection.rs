@@ -1,0 +1,337 @@
+//! The life of one connection: wait, read a request, answer it, again.
+//!
+//! The future of an idle connection is small, because thousands of them wait; everything that
+//! belongs to one request is boxed and gone with its reply.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_lite::{Stream, future};
+use http_types::{Response, StatusCode};
+use smol::channel::Receiver;
+
+use super::body::{BODY_TOO_LARGE, Dechunker};
+use super::decode::decode;
+use super::guard::{Scanner, parse};
+use super::head::{Expectation, Framing};
+use super::reject::Reject;
+use super::response::{Terms, finish, text, upgrade_head};
+use super::shield::shielded;
+use super::wire::{Arrival, Departure, Lost, Wire};
+use super::writer::pump;
+use super::{
+    BoxFuture, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, Takeover, Version,
+};
+use crate::env::Env;
+
+/// Serves one connection until it ends.
+///
+/// `early` has the bytes that the host has read from it. `drain` closes once the server drains:
+/// an idle connection ends, a busy one finishes its reply with `Connection: close`.
+pub(crate) async fn serve(
+    socket: Socket,
+    early: Vec<u8>,
+    peer: Peer,
+    service: Arc<dyn Service>,
+    env: Arc<Env>,
+    drain: Receiver<Infallible>,
+) {
+    let wire = Wire::new(socket, early, env.clone());
+    let mut connection = Connection {
+        wire,
+        peer,
+        service,
+        env,
+        drain: Box::pin(drain),
+        requests: 0,
+        empty_lines: 0,
+    };
+    while connection.next_request().await {
+        match Box::pin(connection.exchange()).await {
+            // A client that pipelines is always ready; the others get their turn.
+            Next::Request if connection.is_pipelined() => future::yield_now().await,
+            Next::Request => {}
+            Next::Close => return Box::pin(connection.wire.linger()).await,
+            Next::Vanish => return,
+            Next::Upgrade(run) => return connection.hand_over(run).await,
+        }
+    }
+}
+
+struct Connection {
+    wire: Wire,
+    peer: Peer,
+    service: Arc<dyn Service>,
+    env: Arc<Env>,
+    /// Boxed: it keeps its place in the list of listeners from poll to poll.
+    drain: Pin<Box<Receiver<Infallible>>>,
+    requests: u64,
+    /// Skipped before the request that is waited for.
+    empty_lines: u8,
+}
+
+/// What follows one exchange.
+enum Next {
+    Request,
+    /// The reply is out; the client may still have to read it.
+    Close,
+    /// There is nobody to say anything to.
+    Vanish,
+    Upgrade(Takeover),
+}
+
+/// Why a request was not read in full.
+enum Stop {
+    Reject(Reject),
+    Gone,
+}
+
+impl From<Reject> for Stop {
+    fn from(reject: Reject) -> Stop {
+        Stop::Reject(reject)
+    }
+}
+
+impl Connection {
+    /// Waits for the first byte of a request; false when the connection is over.
+    async fn next_request(&mut self) -> bool {
+        self.empty_lines = 0;
+        self.wire.start_deadline(self.env.limits.idle_time);
+        poll_fn(|cx| self.poll_next_request(cx)).await
+    }
+
+    fn poll_next_request(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            // RFC 9112 section 2.2: old clients send an empty line behind a body. It is no
+            // request, so it does not start the deadline of one. Behind the bound the guard
+            // refuses it: a flood of them must not keep the thread in this loop.
+            while self.empty_lines < EMPTY_LINES && self.wire.buffered().starts_with(b"\r\n") {
+                self.empty_lines += 1;
+                self.wire.consume(2);
+            }
+            if !matches!(self.wire.buffered(), b"" | b"\r") {
+                return Poll::Ready(true);
+            }
+            self.wire.release();
+            if self.drain.as_mut().poll_next(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            if ready!(self.wire.poll_more(cx)) != Arrival::Bytes {
+                return Poll::Ready(false);
+            }
+        }
+    }
+
+    /// Reads one request and answers it.
+    async fn exchange(&mut self) -> Next {
+        let head = match self.read_head().await {
+            Ok(head) => head,
+            Err(stop) => return self.stop(stop).await,
+        };
+        let terms = self.terms(&head);
+        let (service, peer) = (self.service.clone(), self.peer.clone());
+        let refusal = shielded(&self.env, "admission", || service.admit(&head, &peer).err());
+        if let Some(response) = refusal.unwrap_or_else(|| Some(internal_error())) {
+            self.env.counters.requests_refused.up();
+            let persist = terms.persist && !head.framing.has_body();
+            return self.send(response, Terms { persist, ..terms }).await;
+        }
+        let body = match self.read_body(&head).await {
+            Ok(body) => body,
+            Err(stop) => return self.stop(stop).await,
+        };
+        self.wire.end_deadline();
+        self.wire.release();
+        let request = match decode(&head, body.len()) {
+            Ok(request) => request,
+            Err(reject) => return self.stop(Stop::Reject(reject)).await,
+        };
+        self.env.counters.requests.up();
+        let incoming = Incoming { request, head, body, peer };
+        let outcome = shielded(&self.env, "a request", || service.respond(incoming));
+        match outcome.unwrap_or_else(|| Outcome::Respond(internal_error())) {
+            Outcome::Respond(response) => self.send(response, terms).await,
+            Outcome::Wait { reply, half_close } => match self.wait(reply, half_close).await {
+                Some(response) => self.send(response, terms).await,
+                None => Next::Vanish,
+            },
+            Outcome::Upgrade { headers, run } => self.upgrade(headers, run, terms).await,
+        }
+    }
+
+    async fn read_head(&mut self) -> Result<Head, Stop> {
+        self.wire.start_deadline(self.env.limits.head_time);
+        let mut scanner = Scanner::default();
+        let length = loop {
+            if let Some(length) = scanner.scan(self.wire.buffered(), &self.env.limits)? {
+                break length;
+            }
+            self.more("the request head did not arrive in time").await?;
+        };
+        let head = parse(&self.wire.buffered()[..length], &self.env.limits)?;
+        self.wire.consume(length);
+        Ok(head)
+    }
+
+    async fn read_body(&mut self, head: &Head) -> Result<Vec<u8>, Stop> {
+        if head.expectation == Expectation::Unknown {
+            let message = "the only expectation is 100-continue";
+            return Err(Reject::new(StatusCode::ExpectationFailed, message).into());
+        }
+        let limit = self.env.limits.body_bytes;
+        if !head.framing.has_body() {
+            return Ok(Vec::new());
+        }
+        if head.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(BODY_TOO_LARGE.into());
+        }
+        // RFC 9110 section 10.1.1: a client whose body is on its way does not wait any more.
+        if head.expectation == Expectation::Continue && self.wire.buffered().is_empty() {
+            let sent = self.wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+            sent.map_err(|Lost| Stop::Gone)?;
+        }
+        self.wire.start_deadline(self.env.limits.body_time);
+        match head.framing {
+            Framing::Absent => Ok(Vec::new()),
+            // Compared with the limit above, which is a `usize`.
+            Framing::Length(length) => self.read_sized(length as usize).await,
+            Framing::Chunked => self.read_chunked(limit).await,
+        }
+    }
+
+    async fn read_sized(&mut self, length: usize) -> Result<Vec<u8>, Stop> {
+        // Grows with what arrives: a promise alone must not cost memory.
+        let mut body = self.wire.take(length);
+        while body.len() < length {
+            let arrival = self.wire.more_into(&mut body, length).await;
+            check_arrival(arrival, BODY_LATE)?;
+        }
+        Ok(body)
+    }
+
+    async fn read_chunked(&mut self, limit: usize) -> Result<Vec<u8>, Stop> {
+        let mut dechunker = Dechunker::new(limit);
+        loop {
+            let used = dechunker.push(self.wire.buffered())?;
+            self.wire.consume(used);
+            if let Some(body) = dechunker.finished() {
+                return Ok(body);
+            }
+            self.more(BODY_LATE).await?;
+        }
+    }
+
+    async fn more(&mut self, late: &'static str) -> Result<(), Stop> {
+        check_arrival(self.wire.more().await, late)
+    }
+
+    /// Waits for a reply under way; `None` when the client has gone before it was ready.
+    async fn wait(
+        &mut self,
+        mut reply: BoxFuture<Response>,
+        half_close: HalfClose,
+    ) -> Option<Response> {
+        let Connection { wire, env, .. } = self;
+        poll_fn(|cx| {
+            match shielded(env, "a reply", || reply.as_mut().poll(cx)) {
+                Some(Poll::Ready(response)) => return Poll::Ready(Some(response)),
+                Some(Poll::Pending) => {}
+                None => return Poll::Ready(Some(internal_error())),
+            }
+            match ready!(wire.poll_departure(cx)) {
+                Departure::HalfClosed if half_close == HalfClose::Tolerate => Poll::Pending,
+                Departure::HalfClosed | Departure::Reset => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+
+    async fn send(&mut self, response: Response, terms: Terms) -> Next {
+        // A client that ended its side asks for nothing more than what is buffered.
+        let is_over = self.wire.is_at_end() && self.wire.buffered().is_empty();
+        let persist = terms.persist && !is_over && !self.drain.is_closed();
+        let reply = finish(response, Terms { persist, ..terms });
+        let goes_on = reply.persist;
+        match pump(&mut self.wire, &self.env, reply).await {
+            Ok(()) if goes_on => Next::Request,
+            Ok(()) => Next::Close,
+            Err(Lost) => Next::Vanish,
+        }
+    }
+
+    async fn stop(&mut self, stop: Stop) -> Next {
+        let Stop::Reject(reject) = stop else { return Next::Vanish };
+        reject.counter(&self.env.counters).up();
+        self.wire.end_deadline();
+        match self.wire.write_all(&reject.to_bytes()).await {
+            Ok(()) => Next::Close,
+            Err(Lost) => Next::Vanish,
+        }
+    }
+
+    async fn upgrade(
+        &mut self,
+        headers: Vec<(&'static str, String)>,
+        run: Takeover,
+        terms: Terms,
+    ) -> Next {
+        // RFC 9110 section 7.8: an HTTP/1.0 request cannot ask for it.
+        if terms.version == Version::Http10 {
+            let response = text(StatusCode::BadRequest, "an upgrade needs HTTP/1.1");
+            return self.send(response, terms).await;
+        }
+        let Some(head) = upgrade_head(&headers) else {
+            log::error!("an upgrade with an invalid header was replaced by 500");
+            return self.send(internal_error(), terms).await;
+        };
+        match self.wire.write_all(&head).await {
+            Ok(()) => Next::Upgrade(run),
+            Err(Lost) => Next::Vanish,
+        }
+    }
+
+    /// Leaves the connection to `run`.
+    fn hand_over(self, run: Takeover) -> BoxFuture<()> {
+        let Connection { wire, env, .. } = self;
+        let (socket, early) = wire.into_parts();
+        let started = shielded(&env, "an upgraded connection", || run(socket, early));
+        Box::pin(async move {
+            let Some(mut running) = started else { return };
+            poll_fn(|cx| {
+                let polled = shielded(&env, "an upgraded connection", || running.as_mut().poll(cx));
+                polled.unwrap_or(Poll::Ready(()))
+            })
+            .await;
+        })
+    }
+
+    fn is_pipelined(&self) -> bool {
+        !self.wire.buffered().is_empty()
+    }
+
+    fn terms(&mut self, head: &Head) -> Terms {
+        self.requests += 1;
+        let persist = head.persist && self.requests < self.env.limits.requests_per_connection;
+        Terms { method: head.method, version: head.version, persist }
+    }
+}
+
+fn check_arrival(arrival: Arrival, late: &'static str) -> Result<(), Stop> {
+    match arrival {
+        Arrival::Bytes => Ok(()),
+        Arrival::Late => Err(Reject::new(StatusCode::RequestTimeout, late).into()),
+        Arrival::Never => Err(Stop::Gone),
+    }
+}
+
+fn internal_error() -> Response {
+    text(StatusCode::InternalServerError, "the server failed; its log says why")
+}
+
+/// Empty lines that may stand before one request.
+const EMPTY_LINES: u8 = 16;
+
+const BODY_LATE: &str = "the request body did not arrive in time";

@@ -1,0 +1,217 @@
+//! One request head that passed the guard, as the layers above see it.
+//!
+//! Everything that decides about a request is read from here, and not from the decoded request:
+//! this is what the client sent, byte for byte, with no URL library in between.
+
+use http_types::Method;
+
+use super::Version;
+
+/// The head of one request. [`guard::parse`](super::guard::parse) alone makes it.
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    /// As sent, without the query: nothing is unescaped and `..` stays. `*` for `OPTIONS *`.
+    pub(crate) path: String,
+    /// As sent, without the question mark.
+    pub(crate) query: Option<String>,
+    pub(crate) version: Version,
+    /// `host[:port]` as sent; only HTTP/1.0 may go without.
+    pub(crate) host: Option<String>,
+    pub(super) framing: Framing,
+    /// What the client allows. The server may still close.
+    pub(super) persist: bool,
+    pub(super) expectation: Expectation,
+    pub(super) fields: Fields,
+}
+
+/// How the end of the body is found (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Neither length nor coding: there is no body.
+    Absent,
+    Length(u64),
+    Chunked,
+}
+
+impl Framing {
+    /// Tells whether bytes of a body follow the head.
+    pub(super) fn has_body(self) -> bool {
+        !matches!(self, Framing::Absent | Framing::Length(0))
+    }
+}
+
+/// What the client waits for before it sends the body (RFC 9110 section 10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expectation {
+    Nothing,
+    Continue,
+    Unknown,
+}
+
+impl Head {
+    /// First value of a field, name in lower case, blanks stripped.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Every value of a field, in the order sent.
+    pub(crate) fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.values(name)
+    }
+
+    /// Every field: name in lower case, value with blanks stripped.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter()
+    }
+
+    /// Tells whether `token` is in the comma lists of field `name`, whatever its case.
+    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.fields.has_token(name, token)
+    }
+
+    /// First query parameter of that name, unescaped as a form is (a plus is a blank).
+    ///
+    /// A value that is not UTF-8 counts as absent.
+    pub(crate) fn query_parameter(&self, name: &str) -> Option<String> {
+        let pairs = self.query.as_deref()?.split('&');
+        let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.find(|(key, _)| unescape(key).as_deref() == Some(name))?;
+        unescape(value)
+    }
+
+    /// The promised length of the body; `None` for a chunked one and for none at all.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Length(length) => Some(length),
+            Framing::Absent | Framing::Chunked => None,
+        }
+    }
+
+    /// The head of a request in tests of the layers above; `text` has no final empty line.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Head {
+        let text =
+            format!("{}\r\n\r\n", text.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
+        match super::guard::parse(text.as_bytes(), &crate::limits::Limits::default()) {
+            Ok(head) => head,
+            Err(reject) => panic!("{reject:?}"),
+        }
+    }
+}
+
+/// Header fields in one allocation for the text and one for the places in it.
+#[derive(Default)]
+pub(super) struct Fields {
+    text: String,
+    places: Vec<Place>,
+}
+
+/// A name from `start` to `split`, its value from there to `end`.
+struct Place {
+    start: usize,
+    split: usize,
+    end: usize,
+}
+
+impl Fields {
+    pub(super) fn with_capacity(text: usize, count: usize) -> Fields {
+        Fields { text: String::with_capacity(text), places: Vec::with_capacity(count) }
+    }
+
+    /// Adds a field. Bytes that are not UTF-8 are kept as replacement characters.
+    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        self.text[start..].make_ascii_lowercase();
+        let split = self.text.len();
+        self.text.push_str(String::from_utf8_lossy(value).trim_matches([' ', '\t']));
+        self.places.push(Place { start, split, end: self.text.len() });
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let part = |place: &Place| {
+            (&self.text[place.start..place.split], &self.text[place.split..place.end])
+        };
+        self.places.iter().map(part)
+    }
+
+    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
+        let mut tokens = self.values(name).flat_map(|value| value.split(','));
+        tokens.any(|word| word.trim_matches([' ', '\t']).eq_ignore_ascii_case(token))
+    }
+}
+
+/// Undoes form escaping. An escape that is not one stays as it is.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', [high, low, tail @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    bytes.push(high * 16 + low);
+                    rest = tail;
+                }
+                _ => bytes.push(b'%'),
+            },
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The value of one hexadecimal digit.
+pub(super) fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_lower_case_name() {
+        let head = Head::of("GET / HTTP/1.1\nHost: h\nX-A:  one \nx-a: two\nEmpty:");
+        assert_eq!(head.header("x-a"), Some("one"));
+        assert_eq!(head.headers("x-a").collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(head.header("empty"), Some(""));
+        assert_eq!(head.header("absent"), None);
+        assert_eq!(head.fields().count(), 4);
+    }
+
+    #[test]
+    fn tokens_are_words_of_a_list() {
+        let head = Head::of("GET / HTTP/1.1\nHost: h\nConnection: foo , Close\nConnection: bar");
+        assert!(head.has_token("connection", "close"));
+        assert!(head.has_token("connection", "BAR"));
+        assert!(!head.has_token("connection", "clos"));
+    }
+
+    #[track_caller]
+    fn check(query: &str, expected: Option<&str>) {
+        let head = Head::of(&format!("GET /?{query} HTTP/1.1\nHost: h"));
+        assert_eq!(head.query_parameter("id").as_deref(), expected, "{query}");
+    }
+
+    #[test]
+    fn query_parameters_are_unescaped() {
+        check("id=1&id=2", Some("1"));
+        check("a=b&i%64=x%20y+z", Some("x y z"));
+        check("id=%zz%4", Some("%zz%4"));
+        check("id=%C3%A9", Some("\u{e9}"));
+        check("id=%FF", None);
+        check("id", Some(""));
+        check("ids=1", None);
+    }
+}

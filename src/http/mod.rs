@@ -1,0 +1,103 @@
+//! HTTP/1.x for one connection: bytes in, one whole [`Incoming`] request, one response out.
+//!
+//! Place in the flow: `listener > http > policy > transport`. The engine puts a strict guard in
+//! front of `async_h1` and a response writer behind it; neither bytes from the network nor header
+//! values from the layers above reach that crate unchecked. It refuses to know paths, origins,
+//! sessions and JSON: what a request means is decided by the [`Service`].
+//!
+//! ```text
+//! wire > guard > Head > Service::admit > body > decode > Service::respond > response > writer
+//! ```
+#![allow(dead_code, unused_imports)]
+
+mod body;
+pub(crate) mod connection;
+mod decode;
+mod guard;
+mod head;
+mod reject;
+pub(crate) mod response;
+mod shield;
+pub(crate) mod socket;
+mod target;
+mod wire;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http_types::{Request, Response};
+
+pub(crate) use connection::serve;
+pub(crate) use head::Head;
+pub(crate) use socket::Socket;
+
+/// A future that owns all it needs.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    /// How logs and limits name it; `ip:port` for TCP.
+    pub(crate) address: Arc<str>,
+    /// Only local processes reach a Unix socket, and no browser does.
+    pub(crate) is_unix: bool,
+}
+
+/// The protocol version of a request; replies always say HTTP/1.1 (RFC 9110 section 2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http10,
+    Http11,
+}
+
+/// One whole request.
+pub(crate) struct Incoming {
+    /// The decoded request. Its own body is empty: the bytes are in `body`, where they arrived.
+    pub(crate) request: Request,
+    /// Every field as it was sent; `request` carries only a few of them.
+    pub(crate) head: Head,
+    /// Complete: a body cut short never gets here.
+    pub(crate) body: Vec<u8>,
+    pub(crate) peer: Peer,
+}
+
+/// What the layers above do with a request.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// Decides from the head alone, before a body byte is read.
+    ///
+    /// # Errors
+    /// The reply to send. The connection closes after it when a body is still unread.
+    #[expect(clippy::result_large_err, reason = "refusals are rare and never travel far")]
+    fn admit(&self, head: &Head, peer: &Peer) -> Result<(), Response>;
+
+    /// Takes one whole request. Must not block: it runs on the I/O thread.
+    fn respond(&self, incoming: Incoming) -> Outcome;
+}
+
+/// How a request is answered.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match, and most are `Respond`")]
+pub(crate) enum Outcome {
+    /// Ready at once.
+    Respond(Response),
+    /// Ready later. Dropping the future tells the layers above that the client has gone.
+    Wait { reply: BoxFuture<Response>, half_close: HalfClose },
+    /// 101 with `headers`, then the connection is somebody else's. `connection: upgrade` is added.
+    Upgrade { headers: Vec<(&'static str, String)>, run: Takeover },
+}
+
+/// Gets the socket and the bytes that came right behind the upgrade request.
+pub(crate) type Takeover = Box<dyn FnOnce(Socket, Vec<u8>) -> BoxFuture<()> + Send>;
+
+/// What end-of-file from the client means while its reply is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HalfClose {
+    /// The client only stopped sending: finish the reply, then close.
+    Tolerate,
+    /// The client has gone.
+    Gone,
+}

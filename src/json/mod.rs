@@ -1,0 +1,124 @@
+//! JSON text: a writer for hosts, escaping and compaction for the rest of the crate.
+//!
+//! Knows nothing about MCP. Every text that leaves this module is one line, because a raw newline
+//! would end an SSE `data:` line early.
+
+mod writer;
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+pub use writer::JsonWriter;
+
+use crate::error::{Error, Result};
+
+/// Appends `text` as a JSON string with its quotes.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    push_json(out, &text);
+}
+
+/// Appends `"key":`, with a comma before it unless it is the first member.
+///
+/// `key` is a literal of this crate, so it needs no escaping.
+pub(crate) fn push_key(out: &mut String, key: &str) {
+    if !out.ends_with(['{', '[']) {
+        out.push(',');
+    }
+    out.push('"');
+    out.push_str(key);
+    out.push_str("\":");
+}
+
+/// Appends a member whose value is a string.
+pub(crate) fn push_text_member(out: &mut String, key: &str, text: &str) {
+    push_key(out, key);
+    push_string(out, text);
+}
+
+/// Appends a member whose value is JSON text already.
+pub(crate) fn push_raw_member(out: &mut String, key: &str, json: &str) {
+    push_key(out, key);
+    out.push_str(json);
+}
+
+/// Checks that `text` is one JSON value and takes the whitespace between its tokens away.
+///
+/// Keys keep their order and numbers their digits: nothing is parsed into a value and printed
+/// again.
+///
+/// # Errors
+///
+/// [`Error::Config`] with the place of the mistake.
+pub(crate) fn compact(text: &str) -> Result<String> {
+    let raw: &RawValue = serde_json::from_str(text)
+        .map_err(|error| Error::Config(format!("json is not valid: {error}")))?;
+    let json = raw.get();
+    let mut out = String::with_capacity(json.len());
+    let (mut in_string, mut escaped, mut start) = (false, false, 0);
+    // Quotes, backslashes and whitespace are ASCII, so every cut is between two characters.
+    for (index, byte) in json.bytes().enumerate() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            out.push_str(&json[start..index]);
+            start = index + 1;
+        } else {
+            in_string = byte == b'"';
+        }
+    }
+    out.push_str(&json[start..]);
+    Ok(out)
+}
+
+/// Like [`compact`] for text that must be an object; `what` names it in the error.
+pub(crate) fn compact_object(what: &str, text: &str) -> Result<String> {
+    let json = compact(text).map_err(|error| Error::Config(format!("{what}: {error}")))?;
+    if json.starts_with('{') { Ok(json) } else { Err(not_a(what, "object")) }
+}
+
+/// The error for JSON of the wrong type.
+pub(crate) fn not_a(what: &str, expected: &str) -> Error {
+    Error::Config(format!("{what} is not a JSON {expected}"))
+}
+
+/// Appends a scalar.
+fn push_json(out: &mut String, value: &impl Serialize) {
+    // Scalars have no keys and the sink takes all the serializer's UTF-8: there is no way to fail.
+    let _ = serde_json::to_writer(Sink(out), value);
+}
+
+/// Lets the serializer append to a `String` without a copy in between.
+struct Sink<'a>(&'a mut String);
+
+impl io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        self.0.push_str(text);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compaction_keeps_digits_order_and_strings() {
+        let same = |text: &str| assert_eq!(compact(text).unwrap(), text);
+        same(r#"{"z":12345678901234567890123,"a":"x \" y","b":"\\"}"#);
+        assert_eq!(compact("{\r\n\t\"a b\" : \"c \\\" d\" }\n").unwrap(), r#"{"a b":"c \" d"}"#);
+        for bad in ["", "{", "{}{}", "{'a':1}", "nul"] {
+            assert!(compact(bad).is_err(), "{bad}");
+        }
+        assert_eq!(compact_object("meta", "{ }").unwrap(), "{}");
+        let error = compact_object("meta", "[]").unwrap_err();
+        assert_eq!(error.to_string(), "meta is not a JSON object");
+    }
+}

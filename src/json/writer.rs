@@ -1,0 +1,352 @@
+//! The JSON writer of hosts that build structured content piece by piece.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::json::{compact, push_json, push_string};
+
+/// Containers that may be open at once in a [`JsonWriter`]. Many readers stop near 100.
+const DEPTH_MAX: usize = 64;
+
+/// Writes one JSON value piece by piece, without a tree in memory.
+///
+/// Mistakes (a key outside an object, an `end` too many, text above the byte limit) are remembered
+/// and reported once, by [`finish`](JsonWriter::finish): the calls in between need no checks.
+///
+/// ```
+/// let mut json = emcp::JsonWriter::new(1024);
+/// json.obj();
+/// json.key(b"load");
+/// json.f64(0.25);
+/// json.end();
+/// assert_eq!(json.finish().unwrap(), r#"{"load":0.25}"#);
+/// ```
+#[derive(Debug)]
+pub struct JsonWriter {
+    out: String,
+    open: Vec<Open>,
+    bytes_max: usize,
+    /// The first mistake. Set once; from then on nothing is written.
+    mistake: Option<Error>,
+}
+
+/// One container that has not ended.
+#[derive(Debug)]
+struct Open {
+    object: bool,
+    empty: bool,
+    /// A key was written and its value was not. Only in objects.
+    keyed: bool,
+}
+
+impl JsonWriter {
+    /// Starts an empty text that may grow up to `bytes_max` bytes.
+    pub fn new(bytes_max: usize) -> JsonWriter {
+        JsonWriter { out: String::new(), open: Vec::new(), bytes_max, mistake: None }
+    }
+
+    /// Opens an object; [`end`](JsonWriter::end) closes it.
+    pub fn obj(&mut self) {
+        self.begin(true);
+    }
+
+    /// Opens an array; [`end`](JsonWriter::end) closes it.
+    pub fn arr(&mut self) {
+        self.begin(false);
+    }
+
+    /// Closes the innermost open object or array.
+    pub fn end(&mut self) {
+        if self.mistake.is_some() {
+            return;
+        }
+        match self.open.pop() {
+            None => self.fail("json end without a begin"),
+            Some(Open { keyed: true, .. }) => self.fail("json object ends after a key"),
+            Some(Open { object, .. }) => self.push(if object { "}" } else { "]" }),
+        }
+    }
+
+    /// Names the next value of the innermost object. Invalid UTF-8 becomes U+FFFD.
+    pub fn key(&mut self, name: &[u8]) {
+        if self.mistake.is_some() {
+            return;
+        }
+        let comma = match self.open.last_mut() {
+            Some(Open { object: true, keyed: true, .. }) => {
+                return self.fail("json key after a key");
+            }
+            Some(top @ Open { object: true, .. }) => {
+                top.keyed = true;
+                !std::mem::replace(&mut top.empty, false)
+            }
+            _ => return self.fail("json key outside an object"),
+        };
+        if comma {
+            self.push(",");
+        }
+        self.push_escaped(name);
+        self.push(":");
+    }
+
+    /// Writes a string. Invalid UTF-8 becomes U+FFFD: text of a daemon is not always clean.
+    pub fn str(&mut self, text: &[u8]) {
+        if self.place() {
+            self.push_escaped(text);
+        }
+    }
+
+    /// Writes a signed integer with all its digits.
+    pub fn i64(&mut self, value: i64) {
+        self.plain(&value);
+    }
+
+    /// Writes an unsigned integer with all its digits.
+    pub fn u64(&mut self, value: u64) {
+        self.plain(&value);
+    }
+
+    /// Writes the shortest text that reads back as `value`; NaN and infinities become `null`.
+    pub fn f64(&mut self, value: f64) {
+        self.plain(&value);
+    }
+
+    /// Writes `true` or `false`.
+    pub fn bool(&mut self, value: bool) {
+        self.plain(&value);
+    }
+
+    /// Writes `null`.
+    pub fn null(&mut self) {
+        self.plain(&());
+    }
+
+    /// Inserts a complete JSON value that somebody else wrote; invalid JSON is a mistake.
+    pub fn raw(&mut self, json: &str) {
+        if self.mistake.is_some() {
+            return;
+        }
+        match compact(json) {
+            Ok(text) => {
+                if self.place() {
+                    self.push(&text);
+                }
+            }
+            Err(error) => self.mistake = Some(error),
+        }
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Tells whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Returns the text.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake of all the calls before: [`Error::State`] for a wrong order,
+    /// [`Error::Limit`] for too many bytes or levels, [`Error::Config`] for invalid raw JSON.
+    pub fn finish(self) -> Result<String> {
+        match self.mistake {
+            Some(mistake) => Err(mistake),
+            None if !self.open.is_empty() => {
+                Err(Error::State(format!("json has {} open containers", self.open.len())))
+            }
+            None if self.out.is_empty() => Err(Error::State("json is empty".into())),
+            None => Ok(self.out),
+        }
+    }
+
+    fn begin(&mut self, object: bool) {
+        if !self.place() {
+            return;
+        }
+        if self.open.len() == DEPTH_MAX {
+            let text = format!("json is nested deeper than {DEPTH_MAX} levels");
+            self.mistake = Some(Error::Limit(text));
+            return;
+        }
+        self.open.push(Open { object, empty: true, keyed: false });
+        self.push(if object { "{" } else { "[" });
+    }
+
+    /// Makes room for a value; tells whether one may stand here.
+    fn place(&mut self) -> bool {
+        if self.mistake.is_some() {
+            return false;
+        }
+        let comma = match self.open.last_mut() {
+            None if self.out.is_empty() => false,
+            None => {
+                self.fail("json has a second value after its end");
+                return false;
+            }
+            Some(Open { object: true, keyed: false, .. }) => {
+                self.fail("json value without a key in an object");
+                return false;
+            }
+            Some(top) if top.object => {
+                top.keyed = false;
+                false
+            }
+            Some(top) => !std::mem::replace(&mut top.empty, false),
+        };
+        if comma {
+            self.push(",");
+        }
+        true
+    }
+
+    fn plain(&mut self, value: &impl Serialize) {
+        if self.place() {
+            push_json(&mut self.out, value);
+            self.check_size();
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.fits(text.len()) {
+            self.out.push_str(text);
+        }
+    }
+
+    fn push_escaped(&mut self, text: &[u8]) {
+        // Checked before the work: a text far above the limit is neither repaired nor escaped.
+        if self.fits(text.len()) {
+            push_string(&mut self.out, &String::from_utf8_lossy(text));
+            self.check_size();
+        }
+    }
+
+    fn fits(&mut self, more: usize) -> bool {
+        if self.mistake.is_none() && self.out.len().saturating_add(more) > self.bytes_max {
+            self.mistake = Some(Error::Limit(format!("json is above {} bytes", self.bytes_max)));
+        }
+        self.mistake.is_none()
+    }
+
+    fn check_size(&mut self) {
+        self.fits(0);
+    }
+
+    fn fail(&mut self, text: &str) {
+        self.mistake = Some(Error::State(text.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(write: impl FnOnce(&mut JsonWriter), expected: &str) {
+        let mut json = JsonWriter::new(200);
+        write(&mut json);
+        match json.finish() {
+            Ok(text) => {
+                assert_eq!(text, expected);
+                assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            }
+            Err(error) => assert_eq!(error.to_string(), expected),
+        }
+    }
+
+    #[test]
+    fn values_nest_with_commas_in_the_right_places() {
+        check(
+            |json| {
+                json.obj();
+                json.key(b"a");
+                json.arr();
+                json.i64(i64::MIN);
+                json.u64(u64::MAX);
+                json.arr();
+                json.end();
+                json.end();
+                json.key(b"b");
+                json.obj();
+                json.key(b"x");
+                json.null();
+                json.key(b"y");
+                json.bool(true);
+                json.end();
+                json.end();
+            },
+            r#"{"a":[-9223372036854775808,18446744073709551615,[]],"b":{"x":null,"y":true}}"#,
+        );
+        check(|json| json.str(b"root"), r#""root""#);
+    }
+
+    #[test]
+    fn numbers_are_short_and_never_invalid() {
+        check(|json| json.f64(0.1), "0.1");
+        check(|json| json.f64(1.0), "1.0");
+        check(|json| json.f64(f64::NAN), "null");
+        check(|json| json.f64(f64::NEG_INFINITY), "null");
+    }
+
+    #[test]
+    fn strings_are_escaped_and_repaired() {
+        check(|json| json.str(b"a\"\\\n\x01\xffz"), "\"a\\\"\\\\\\n\\u0001\u{fffd}z\"");
+        check(|json| json.raw(" { \"a b\" : [ 1 ,\n2.50 ] } "), r#"{"a b":[1,2.50]}"#);
+    }
+
+    #[test]
+    fn mistakes_are_reported_at_the_end() {
+        check(|_| (), "json is empty");
+        check(|json| json.end(), "json end without a begin");
+        check(|json| json.key(b"a"), "json key outside an object");
+        check(|json| json.arr(), "json has 1 open containers");
+        let in_object = |write: fn(&mut JsonWriter), expected| {
+            check(
+                |json| {
+                    json.obj();
+                    write(json);
+                    json.end();
+                },
+                expected,
+            );
+        };
+        in_object(|json| json.null(), "json value without a key in an object");
+        in_object(|json| json.key(b"a"), "json object ends after a key");
+        in_object(
+            |json| {
+                json.key(b"a");
+                json.key(b"b");
+            },
+            "json key after a key",
+        );
+        check(
+            |json| {
+                json.null();
+                json.null();
+            },
+            "json has a second value after its end",
+        );
+        check(
+            |json| {
+                json.arr();
+                json.key(b"a");
+                json.end();
+                json.end();
+            },
+            "json key outside an object",
+        );
+    }
+
+    #[test]
+    fn limits_hold() {
+        check(|json| json.str(&[b'a'; 198]), &format!("\"{}\"", "a".repeat(198)));
+        check(|json| json.str(&[b'a'; 199]), "json is above 200 bytes");
+        check(|json| json.str(&[1; 40]), "json is above 200 bytes");
+        check(|json| (0..65).for_each(|_| json.arr()), "json is nested deeper than 64 levels");
+        let mut json = JsonWriter::new(1);
+        json.raw("{");
+        assert!(matches!(json.finish(), Err(Error::Config(_))));
+    }
+}

@@ -1,0 +1,45 @@
+//! An MCP server that lives inside a daemon.
+#![forbid(unsafe_code)]
+
+mod call;
+mod caller;
+mod calls;
+mod changes;
+mod clock;
+mod content;
+mod core;
+mod dispatch;
+mod env;
+mod error;
+mod hooks;
+mod http;
+mod identity;
+mod json;
+mod limits;
+mod listener;
+mod logging;
+mod policy;
+mod pool;
+mod progress;
+mod protocol;
+mod registry;
+mod reply;
+mod rpc;
+mod server;
+mod session;
+mod stats;
+mod sync;
+mod transport;
+
+pub use call::{Call, CallHandle, CancelReason};
+pub use caller::Caller;
+pub use content::{Content, ToolResult};
+pub use core::Options;
+pub use error::{Error, Result};
+pub use hooks::{Audit, Hooks, Level, Outcome};
+pub use identity::Identity;
+pub use json::JsonWriter;
+pub use limits::Limits;
+pub use registry::{Param, ParamKind, Tool, ToolFlags};
+pub use server::Server;
+pub use stats::Stats;

@@ -1,0 +1,117 @@
+//! Every cap in one place, each with the attack or accident that it stops.
+//!
+//! The parts that enforce a limit read it from here and count in [`Stats`](crate::Stats) when it
+//! bites. Nothing else in the crate invents a bound of its own.
+
+use std::time::Duration;
+
+/// The bounds of one server. Start from [`Limits::default`] and change what the host needs.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Open connections. Default 4096: a client that opens sockets in a loop stops here with 503,
+    /// long before the daemon runs out of descriptors.
+    pub connections: usize,
+    /// Open SSE streams and WebSockets together. Default 2048: streams live for hours and each
+    /// holds an outbox, so they have a cap of their own below `connections`.
+    pub streams: usize,
+    /// Legacy sessions. Default 1024: most clients never send DELETE, so the least recently used
+    /// session makes room for the next one.
+    pub sessions: usize,
+    /// Calls that run or wait for a worker, in the whole server. Default 256.
+    pub calls: usize,
+    /// Calls in flight for one session or WebSocket. Default 32: one eager client cannot take
+    /// every worker.
+    pub calls_per_peer: usize,
+    /// Calls waiting for a worker. Default 128: above it a client hears "busy" at once instead of
+    /// waiting for its own timeout.
+    pub queue: usize,
+    /// `subscriptions/listen` streams in the whole server. Default 1024.
+    pub listens: usize,
+    /// Bytes of one request head. Default 16 KiB; above it 431 (RFC 6585 section 5).
+    pub head_bytes: usize,
+    /// Bytes of one request target. Default 4 KiB; above it 414.
+    pub target_bytes: usize,
+    /// Header fields in one request. Default 64; above it 431.
+    pub header_count: usize,
+    /// Bytes of one request body or WebSocket message. Default 1 MiB; above it 413 or close 1009.
+    pub body_bytes: usize,
+    /// Nesting of one JSON message. Default 64: a deep document costs stack in any reader.
+    pub json_depth: usize,
+    /// Messages in one batch of revision 2025-03-26. Default 64: one small POST must not start
+    /// thousands of calls.
+    pub batch: usize,
+    /// Bytes of one tool result. Default 4 MiB: a tool that prints a whole log does not take the
+    /// daemon's memory with it.
+    pub result_bytes: usize,
+    /// Bytes that wait for one client. Default 8 MiB: a client that stops reading loses its
+    /// connection, not the daemon's memory. At least twice `result_bytes` is sensible.
+    pub outbox_bytes: usize,
+    /// Frames that wait for one client. Default 1024.
+    pub outbox_frames: usize,
+    /// Bytes kept per legacy session for `Last-Event-ID`. Default 256 KiB, oldest first out.
+    pub replay_bytes: usize,
+    /// Tools on one page of `tools/list`. Default 100.
+    pub page: usize,
+    /// Requests on one connection. Default 100 000, then `Connection: close`.
+    pub requests_per_connection: u64,
+    /// Time for a whole request head. Default 10 s, then 408: slow loris.
+    pub head_time: Duration,
+    /// Time for a whole request body. Default 30 s, then 408.
+    pub body_time: Duration,
+    /// Time that an idle keep-alive connection stays. Default 75 s, above common proxy limits.
+    pub idle_time: Duration,
+    /// Time that one write may make no progress. Default 30 s: a reader that stopped.
+    pub write_time: Duration,
+    /// Time of one tool call. Default 30 s, below the 60 s after which clients give up themselves.
+    pub tool_time: Duration,
+    /// Time that an unused legacy session lives. Default 30 min.
+    pub session_idle_time: Duration,
+    /// Time between keep-alive comments on a silent SSE stream. Default 15 s, as the SDKs do.
+    pub keepalive_time: Duration,
+    /// Time between pings on a silent WebSocket; two unanswered ones end it. Default 30 s.
+    pub ping_time: Duration,
+    /// Time over which changes of the tool list become one `list_changed`. Default 250 ms.
+    pub coalesce_time: Duration,
+    /// Least time between two progress notifications of one call. Default 50 ms; the value that
+    /// reaches `total` always goes out.
+    pub progress_time: Duration,
+    /// Time that `stop` gives running calls and open streams. Default 2 s.
+    pub stop_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 4096,
+            streams: 2048,
+            sessions: 1024,
+            calls: 256,
+            calls_per_peer: 32,
+            queue: 128,
+            listens: 1024,
+            head_bytes: 16 * 1024,
+            target_bytes: 4 * 1024,
+            header_count: 64,
+            body_bytes: 1024 * 1024,
+            json_depth: 64,
+            batch: 64,
+            result_bytes: 4 * 1024 * 1024,
+            outbox_bytes: 8 * 1024 * 1024,
+            outbox_frames: 1024,
+            replay_bytes: 256 * 1024,
+            page: 100,
+            requests_per_connection: 100_000,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(75),
+            write_time: Duration::from_secs(30),
+            tool_time: Duration::from_secs(30),
+            session_idle_time: Duration::from_secs(30 * 60),
+            keepalive_time: Duration::from_secs(15),
+            ping_time: Duration::from_secs(30),
+            coalesce_time: Duration::from_millis(250),
+            progress_time: Duration::from_millis(50),
+            stop_time: Duration::from_secs(2),
+        }
+    }
+}

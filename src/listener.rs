@@ -1,0 +1,222 @@
+//! Where connections come from: addresses to listen on, and sockets that the host hands over.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_io::Async;
+use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
+
+use crate::error::{Error, Result};
+use crate::http::{Peer, Socket};
+
+/// Connections that wait for `accept`.
+const BACKLOG: i32 = 256;
+
+/// An address in the host's words, checked.
+#[derive(Debug)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    Unix { path: PathBuf, mode: u32 },
+    /// A listening socket that somebody else has opened, such as systemd.
+    Inherited(OwnedFd),
+}
+
+impl Address {
+    /// Reads `tcp:HOST:PORT` or `unix:PATH?mode=0660`. Hosts are numeric: looking a name up may
+    /// block for seconds.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the part which is wrong.
+    pub(crate) fn parse(text: &str) -> Result<Address> {
+        let wrong = |what: &str| Error::Config(format!("address {text:?}: {what}"));
+        match text.split_once(':') {
+            Some(("tcp", rest)) => {
+                let rest = rest.replacen("localhost:", "127.0.0.1:", 1);
+                let parsed = rest.parse();
+                parsed.map(Address::Tcp).map_err(|_| wrong("want a numeric HOST:PORT"))
+            }
+            Some(("unix", rest)) => {
+                let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+                if !path.starts_with('/') {
+                    return Err(wrong("want an absolute path"));
+                }
+                let mode = match query.split_once('=') {
+                    None if query.is_empty() => Ok(0o600),
+                    Some(("mode", octal)) => u32::from_str_radix(octal, 8),
+                    _ => return Err(wrong("the only option is mode")),
+                };
+                let mode = mode.ok().filter(|mode| *mode <= 0o777);
+                let mode = mode.ok_or_else(|| wrong("mode is not octal"))?;
+                Ok(Address::Unix { path: path.into(), mode })
+            }
+            _ => Err(wrong("want tcp:HOST:PORT or unix:/PATH")),
+        }
+    }
+
+    /// Binds and listens.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the address in its text.
+    pub(crate) fn bind(self) -> Result<Listener> {
+        match self {
+            Address::Tcp(addr) => bind_tcp(addr).map_err(|error| named(&addr.to_string(), &error)),
+            Address::Unix { path, mode } => bind_unix(&path, mode)
+                .map_err(|error| named(&path.display().to_string(), &error)),
+            Address::Inherited(fd) => adopt_listener(fd),
+        }
+    }
+}
+
+/// A bound address.
+pub(crate) struct Listener {
+    inner: Inner,
+    /// `127.0.0.1:40123`, or the path of a Unix socket.
+    pub(crate) address: String,
+    /// Removed when the listener closes.
+    socket_file: Option<PathBuf>,
+}
+
+enum Inner {
+    Tcp(Async<TcpListener>),
+    Unix(Async<UnixListener>),
+}
+
+impl Listener {
+    /// Waits for the next connection.
+    pub(crate) async fn accept(&self) -> io::Result<(Socket, Peer)> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let (stream, from) = listener.accept().await?;
+                Ok((Socket::from(stream), peer(from.to_string().into(), false)))
+            }
+            Inner::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::from(stream), peer("unix".into(), true)))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(path) = &self.socket_file {
+            // Gone already is as good as removed.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Makes a connected stream socket ours.
+///
+/// # Errors
+/// [`Error::Config`] when it is something else, [`Error::Io`] when the reactor refuses it.
+pub(crate) fn adopt(fd: OwnedFd, remote: Option<&str>) -> Result<(Socket, Peer)> {
+    let raw = RawSocket::from(fd);
+    let (Ok(kind), Ok(domain)) = (raw.r#type(), raw.domain()) else {
+        return Err(Error::Config("descriptor is not a socket".into()));
+    };
+    let Ok(from) = raw.peer_addr() else {
+        return Err(Error::Config("socket is not connected".into()));
+    };
+    if kind != Type::STREAM {
+        return Err(Error::Config("socket is not a stream".into()));
+    }
+    // A child of the daemon must not keep a client's connection open.
+    raw.set_cloexec(true).map_err(Error::Io)?;
+    let address = match (remote, from.as_socket()) {
+        (Some(remote), _) => remote.into(),
+        (None, Some(from)) => from.to_string().into(),
+        (None, None) => "unix".into(),
+    };
+    let is_unix = domain == Domain::UNIX;
+    let socket = match is_unix {
+        true => Async::new(UnixStream::from(raw)).map(Socket::from),
+        false => Async::new(TcpStream::from(raw)).map(Socket::from),
+    };
+    Ok((socket.map_err(Error::Io)?, peer(address, is_unix)))
+}
+
+fn peer(address: Arc<str>, is_unix: bool) -> Peer {
+    Peer { address, is_unix }
+}
+
+fn bind_tcp(addr: SocketAddr) -> io::Result<Listener> {
+    let socket = RawSocket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    // Lets a daemon that restarts take its port back from connections in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    tcp_listener(socket)
+}
+
+fn tcp_listener(socket: RawSocket) -> io::Result<Listener> {
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr()?.to_string();
+    Ok(Listener { inner: Inner::Tcp(Async::new(listener)?), address, socket_file: None })
+}
+
+fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
+    remove_stale(path)?;
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Between bind and listen nobody can connect, so the mode is right from the first client on.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    let address = path.display().to_string();
+    let inner = Inner::Unix(Async::new(UnixListener::from(socket))?);
+    Ok(Listener { inner, address, socket_file: Some(path.into()) })
+}
+
+/// Removes a socket file that nobody listens on; a live one and other files stay.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is there"));
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"));
+    }
+    fs::remove_file(path)
+}
+
+fn adopt_listener(fd: OwnedFd) -> Result<Listener> {
+    let socket = RawSocket::from(fd);
+    if !socket.is_listener().unwrap_or(false) {
+        return Err(Error::Config("inherited descriptor is not a listening socket".into()));
+    }
+    socket.set_cloexec(true).map_err(Error::Io)?;
+    if socket.domain().map_err(Error::Io)? != Domain::UNIX {
+        return tcp_listener(socket).map_err(Error::Io);
+    }
+    let inner = Async::new(UnixListener::from(socket)).map_err(Error::Io)?;
+    Ok(Listener { inner: Inner::Unix(inner), address: "unix".into(), socket_file: None })
+}
+
+fn named(address: &str, error: &io::Error) -> Error {
+    Error::Io(io::Error::new(error.kind(), format!("{address}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for text in ["tcp:127.0.0.1:0", "tcp:[::1]:80", "tcp:localhost:80", "unix:/run/a.sock",
+            "unix:/run/a.sock?mode=0660"]
+        {
+            assert!(Address::parse(text).is_ok(), "{text}");
+        }
+        for text in ["", "127.0.0.1:80", "tcp:host:80", "tcp:127.0.0.1", "unix:a.sock",
+            "unix:/a?mode=9", "unix:/a?mode=07777", "unix:/a?group=x", "fd:3"]
+        {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the five revisions of MCP say, and how to tell which one a message speaks.
+//!
+//! Pure decisions over parsed values: no I/O, no state.
+
+mod era;
+mod meta;
+mod revision;
+
+pub(crate) use era::{Channel, Refusal, Verdict, classify, is_modern_header};
+pub(crate) use meta::{ClientInfo, Meta};
+pub(crate) use revision::Revision;

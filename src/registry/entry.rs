@@ -1,0 +1,167 @@
+//! One registered tool: its prepared listings and the count of its running calls.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::protocol::Revision;
+use crate::registry::Tool;
+use crate::sync::lock;
+
+/// A tool with the function that runs it.
+///
+/// Kept by the registry and by every call of it; the function goes as soon as the tool is removed
+/// and its last call has ended, even if somebody still holds the entry.
+pub(crate) struct Entry<F> {
+    pub(crate) tool: Tool,
+    /// The element of `tools/list`, by [`Revision::index`].
+    listed: [String; Revision::ALL.len()],
+    enabled: AtomicBool,
+    gate: Mutex<Gate<F>>,
+    /// Wakes those who remove the tool; the guard of the last call does it.
+    idle: Condvar,
+}
+
+struct Gate<F> {
+    /// `None` once the tool is removed.
+    run: Option<Arc<F>>,
+    running: usize,
+}
+
+/// Why a call may not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// As many calls as the tool allows are running.
+    Busy,
+    /// The tool was removed after it was looked up.
+    Removed,
+}
+
+impl<F> Entry<F> {
+    pub(crate) fn new(tool: Tool, run: F) -> Entry<F> {
+        Entry {
+            listed: Revision::ALL.map(|shape| tool.listing(shape)),
+            tool,
+            enabled: AtomicBool::new(true),
+            gate: Mutex::new(Gate { run: Some(Arc::new(run)), running: 0 }),
+            idle: Condvar::new(),
+        }
+    }
+
+    /// The tool as one JSON object, prepared at registration.
+    pub(crate) fn listed(&self, shape: Revision) -> &str {
+        &self.listed[shape.index()]
+    }
+
+    /// Counts a call in. It is running until the guard is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Running<F>, Refused> {
+        let mut gate = lock(&self.gate);
+        let run = gate.run.clone().ok_or(Refused::Removed)?;
+        if self.tool.concurrency.is_some_and(|cap| gate.running >= cap) {
+            return Err(Refused::Busy);
+        }
+        gate.running += 1;
+        Ok(Running { run, leave: Leave(self.clone()) })
+    }
+
+    /// Waits until no call runs and, on a removed tool, its function is gone.
+    ///
+    /// Blocks. A call that waits for itself would wait for ever: the caller excludes that.
+    pub(crate) fn wait_idle(&self) {
+        let mut gate = lock(&self.gate);
+        while gate.running > 0 {
+            gate = self.idle.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Calls that run at the moment.
+    pub(crate) fn running(&self) -> usize {
+        lock(&self.gate).running
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.load(Relaxed)
+    }
+
+    /// Sets whether clients see the tool; tells whether that is a change.
+    pub(super) fn set_enabled(&self, on: bool) -> bool {
+        self.enabled.swap(on, Relaxed) != on
+    }
+
+    /// Lets no further call in and drops the function, at once or with the last call.
+    pub(super) fn close(&self) {
+        let run = lock(&self.gate).run.take();
+        // Dropped outside the lock: it is code of the host.
+        drop(run);
+    }
+}
+
+/// Proof that a call counts as running; gives access to the function.
+pub(crate) struct Running<F> {
+    // The order matters: the function goes first, then whoever waits for idleness is told.
+    run: Arc<F>,
+    leave: Leave<F>,
+}
+
+impl<F> Running<F> {
+    pub(crate) fn function(&self) -> &F {
+        &self.run
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<Entry<F>> {
+        &self.leave.0
+    }
+}
+
+struct Leave<F>(Arc<Entry<F>>);
+
+impl<F> Drop for Leave<F> {
+    fn drop(&mut self) {
+        let mut gate = lock(&self.0.gate);
+        gate.running -= 1;
+        if gate.running == 0 {
+            self.0.idle.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn entry<F>(tool: Tool, run: F) -> Arc<Entry<F>> {
+        Arc::new(Entry::new(tool, run))
+    }
+
+    #[test]
+    fn the_cap_of_a_tool_holds_and_frees_up() {
+        let entry = entry(Tool::new("cpu").unwrap().concurrency(1), "run");
+        let first = entry.enter().ok().unwrap();
+        assert_eq!(*first.function(), "run");
+        assert_eq!(entry.enter().err(), Some(Refused::Busy));
+        drop(first);
+        assert!(entry.enter().is_ok());
+        assert_eq!(entry.running(), 0);
+    }
+
+    #[test]
+    fn a_closed_tool_lets_nobody_in_and_drops_its_function_with_the_last_call() {
+        let function = Arc::new(());
+        let entry = entry(Tool::new("cpu").unwrap(), function.clone());
+        let running = entry.enter().ok().unwrap();
+        entry.close();
+        assert_eq!(entry.enter().err(), Some(Refused::Removed));
+        assert_eq!(Arc::strong_count(&function), 2);
+        let waiter = thread::spawn({
+            let entry = entry.clone();
+            let function = function.clone();
+            move || {
+                entry.wait_idle();
+                Arc::strong_count(&function)
+            }
+        });
+        drop(running);
+        // The test's own and the waiter's; the entry that is still held has none.
+        assert_eq!(waiter.join().unwrap(), 2);
+    }
+}

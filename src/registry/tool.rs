@@ -1,0 +1,392 @@
+//! The description of one tool, checked while the host builds it.
+//!
+//! Says what a tool is called, takes and promises. The function behind it is kept next to it by
+//! the registry and never seen here.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
+use crate::registry::header_param::{self, HeaderParam};
+use crate::protocol::Revision;
+use crate::registry::{Param, Schema, param};
+
+/// The input schema of a tool without arguments, as the specification words it.
+const NO_ARGUMENTS: &str = r#"{"type":"object","additionalProperties":false}"#;
+
+/// A longer name is legal, yet some clients and the conformance suite refuse it.
+const NAME_BYTES_MAX: usize = 64;
+
+/// How a tool behaves; clients ask their user depending on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolFlags {
+    /// Changes something; a read-only server hides the tool.
+    pub write: bool,
+    /// May destroy something. Counts as `write`.
+    pub destructive: bool,
+    /// A second call with the same arguments changes nothing more.
+    pub idempotent: bool,
+    /// Reaches beyond this daemon, for example to the internet.
+    pub open_world: bool,
+    /// Runs on the I/O thread: for work of microseconds that never blocks. Not sent to clients.
+    pub inline: bool,
+}
+
+impl ToolFlags {
+    /// Tells whether a read-only server must hide the tool.
+    pub fn writes(self) -> bool {
+        self.write || self.destructive
+    }
+}
+
+/// One tool before it is added to a server.
+///
+/// ```
+/// use emcp::{Tool, ToolFlags};
+///
+/// let tool = Tool::new("service_restart")
+///     .unwrap()
+///     .description("Restarts one service by its name.")
+///     .flags(ToolFlags { write: true, ..ToolFlags::default() });
+/// ```
+#[derive(Debug)]
+pub struct Tool {
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) input: Input,
+    /// Compact JSON and its validator.
+    pub(crate) output: Option<(String, Schema)>,
+    /// A compact JSON array.
+    pub(crate) icons: Option<String>,
+    /// A compact JSON object.
+    pub(crate) meta: Option<String>,
+    pub(crate) flags: ToolFlags,
+    /// `None`: the server's `tool_time`.
+    pub(crate) timeout: Option<Duration>,
+    /// `None`: the server's `result_bytes`.
+    pub(crate) result_bytes: Option<usize>,
+    /// Calls at once; `None`: only the server's own limits count.
+    pub(crate) concurrency: Option<usize>,
+}
+
+/// What a tool takes.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// Compact JSON, keys and digits as the host wrote them.
+    pub(crate) text: String,
+    pub(crate) schema: Schema,
+    pub(crate) headers: Vec<HeaderParam>,
+    /// The host said it; only one of `params` and `input_schema` may.
+    given: bool,
+}
+
+impl Tool {
+    /// A tool without arguments. Models see `name`, so it should say what the tool does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] unless `name` is 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    pub fn new(name: impl Into<String>) -> Result<Tool> {
+        let name = name.into();
+        check_name("tool", &name)?;
+        Ok(Tool {
+            input: Input::parse(NO_ARGUMENTS, false)?,
+            name,
+            title: None,
+            description: None,
+            output: None,
+            icons: None,
+            meta: None,
+            flags: ToolFlags::default(),
+            timeout: None,
+            result_bytes: None,
+            concurrency: None,
+        })
+    }
+
+    /// The name for people.
+    pub fn title(mut self, text: impl Into<String>) -> Tool {
+        self.title = Some(text.into());
+        self
+    }
+
+    /// Tells the model when to use the tool and what comes back.
+    pub fn description(mut self, text: impl Into<String>) -> Tool {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// Builds the input schema from a table.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when a parameter is wrong or an input schema is there already.
+    pub fn params(self, params: &[Param]) -> Result<Tool> {
+        let text = param::input_schema(params).map_err(|error| self.wrong(&error))?;
+        self.set_input(&text)
+    }
+
+    /// Takes the input schema as JSON Schema text, dialect 2020-12 unless `$schema` says another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the text is no schema of an object, needs a schema from elsewhere, is
+    /// too large, or marks a parameter as a header that clients would refuse.
+    pub fn input_schema(self, json: &str) -> Result<Tool> {
+        self.set_input(json)
+    }
+
+    /// Promises the shape of the structured result. Clients before revision 2026-07-28 are told
+    /// only when its root has `"type":"object"`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the text is no usable schema.
+    pub fn output_schema(mut self, json: &str) -> Result<Tool> {
+        let parsed = compact(json).and_then(|text| Ok((Schema::compile(&text)?, text)));
+        let (schema, text) = parsed.map_err(|error| self.wrong(&error))?;
+        self.output = Some((text, schema));
+        Ok(self)
+    }
+
+    /// Pictures for user interfaces: a JSON array of objects with a `src`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the text is something else.
+    pub fn icons(mut self, json: &str) -> Result<Tool> {
+        let icons = check_icons(json).map_err(|error| self.wrong(&error))?;
+        self.icons = Some(icons);
+        Ok(self)
+    }
+
+    /// Sets `_meta`, a JSON object that extensions read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the text is not a JSON object.
+    pub fn meta(mut self, json: &str) -> Result<Tool> {
+        let meta = compact_object("_meta", json).map_err(|error| self.wrong(&error))?;
+        self.meta = Some(meta);
+        Ok(self)
+    }
+
+    /// Says how the tool behaves. Default: reads only, inside this daemon.
+    pub fn flags(mut self, flags: ToolFlags) -> Tool {
+        self.flags = flags;
+        self
+    }
+
+    /// Time of one call. Zero means the server's `tool_time`, which is the default.
+    pub fn timeout(mut self, timeout: Duration) -> Tool {
+        self.timeout = (!timeout.is_zero()).then_some(timeout);
+        self
+    }
+
+    /// Bytes of one result. Zero means the server's `result_bytes`, which is the default.
+    pub fn result_bytes(mut self, bytes: usize) -> Tool {
+        self.result_bytes = (bytes > 0).then_some(bytes);
+        self
+    }
+
+    /// Calls of this tool at once; above it clients hear "busy". Zero means no bound of its own,
+    /// which is the default.
+    pub fn concurrency(mut self, calls: usize) -> Tool {
+        self.concurrency = (calls > 0).then_some(calls);
+        self
+    }
+
+    /// The tool as an element of `tools/list`.
+    pub(crate) fn listing(&self, shape: Revision) -> String {
+        let mut out = String::from("{");
+        push_text_member(&mut out, "name", &self.name);
+        if let Some(title) = self.title.as_ref().filter(|_| shape.has_title()) {
+            push_text_member(&mut out, "title", title);
+        }
+        if let Some(description) = &self.description {
+            push_text_member(&mut out, "description", description);
+        }
+        push_raw_member(&mut out, "inputSchema", &self.input.text);
+        if let Some(schema) = self.output_for(shape) {
+            push_raw_member(&mut out, "outputSchema", schema);
+        }
+        if shape.shows_annotations() {
+            push_raw_member(&mut out, "annotations", &self.annotations());
+        }
+        if let Some(icons) = self.icons.as_ref().filter(|_| shape.shows_icons()) {
+            push_raw_member(&mut out, "icons", icons);
+        }
+        if let Some(meta) = self.meta.as_ref().filter(|_| shape.shows_meta()) {
+            push_raw_member(&mut out, "_meta", meta);
+        }
+        out.push('}');
+        out
+    }
+
+    fn set_input(mut self, json: &str) -> Result<Tool> {
+        if self.input.given {
+            return Err(self.wrong(&Error::Config("has two input schemas".into())));
+        }
+        self.input = Input::parse(json, true).map_err(|error| self.wrong(&error))?;
+        Ok(self)
+    }
+
+    /// The output schema, if a client of `shape` accepts this one.
+    fn output_for(&self, shape: Revision) -> Option<&str> {
+        let (text, schema) = self.output.as_ref()?;
+        let readable = shape.knows_any_output() || schema.is_object();
+        (shape.knows_structured() && readable).then_some(text)
+    }
+
+    /// The hints are all written out, because a client assumes the worst of one that is missing.
+    fn annotations(&self) -> String {
+        let text = |value: bool| if value { "true" } else { "false" };
+        let mut out = String::from("{");
+        if let Some(title) = &self.title {
+            push_text_member(&mut out, "title", title);
+        }
+        push_raw_member(&mut out, "readOnlyHint", text(!self.flags.writes()));
+        push_raw_member(&mut out, "destructiveHint", text(self.flags.destructive));
+        push_raw_member(&mut out, "idempotentHint", text(self.flags.idempotent));
+        push_raw_member(&mut out, "openWorldHint", text(self.flags.open_world));
+        out.push('}');
+        out
+    }
+
+    fn wrong(&self, error: &Error) -> Error {
+        Error::Config(format!("tool {:?}: {error}", self.name))
+    }
+}
+
+impl Input {
+    fn parse(json: &str, given: bool) -> Result<Input> {
+        let text = compact_object("input schema", json)?;
+        let schema = Schema::compile(&text)?;
+        if !schema.is_object() {
+            return Err(Error::Config(r#"input schema has no "type":"object" at its root"#.into()));
+        }
+        let headers = header_param::extract(schema.value())?;
+        Ok(Input { text, schema, headers, given })
+    }
+}
+
+/// Names of tools and parameters: what every client and model API accepts.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
+    let good = |ch: char| ch.is_ascii_alphanumeric() || "_.-".contains(ch);
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(good) {
+        return Ok(());
+    }
+    Err(Error::Config(format!("{what} name {name:?} is not 1 to 64 of A-Z a-z 0-9 _ . -")))
+}
+
+fn check_icons(json: &str) -> Result<String> {
+    let text = compact(json).map_err(|error| Error::Config(format!("icons: {error}")))?;
+    let icons: Vec<Value> = serde_json::from_str(&text).map_err(|_| not_a("icons", "array"))?;
+    if icons.iter().any(|icon| icon.get("src").and_then(Value::as_str).is_none()) {
+        return Err(Error::Config("icons: an icon has no src".into()));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::ParamKind;
+    use Revision::{V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28};
+
+    fn tool() -> Tool {
+        Tool::new("cpu").unwrap()
+    }
+
+    fn refuse(result: Result<Tool>, expected: &str) {
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn names_follow_the_rule() {
+        for name in ["a", "A-b_c.9", &"x".repeat(64)] {
+            assert!(Tool::new(name).is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a/b", "ä", "a\n", &"x".repeat(65)] {
+            assert!(Tool::new(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_revision_gets_the_members_that_it_knows() {
+        let tool = tool()
+            .title("CPU")
+            .description("Load")
+            .output_schema(r#"{"type": "object"}"#)
+            .unwrap()
+            .icons(r#"[{"src": "data:,"}]"#)
+            .unwrap()
+            .meta(r#"{"k": 1}"#)
+            .unwrap();
+        let (name, title, text) =
+            (r#"{"name":"cpu","#, r#""title":"CPU","#, r#""description":"Load","#);
+        let input = r#""inputSchema":{"type":"object","additionalProperties":false}"#;
+        let output = r#","outputSchema":{"type":"object"}"#;
+        let hints = concat!(
+            r#","annotations":{"title":"CPU","readOnlyHint":true,"destructiveHint":false,"#,
+            r#""idempotentHint":false,"openWorldHint":false}"#
+        );
+        let (icons, meta) = (r#","icons":[{"src":"data:,"}]"#, r#","_meta":{"k":1}"#);
+        let check = |shape, expected: &[&str]| assert_eq!(tool.listing(shape), expected.concat());
+        check(V2024_11_05, &[name, text, input, "}"]);
+        check(V2025_03_26, &[name, text, input, hints, "}"]);
+        check(V2025_06_18, &[name, title, text, input, output, hints, meta, "}"]);
+        check(V2025_11_25, &[name, title, text, input, output, hints, icons, meta, "}"]);
+        check(V2026_07_28, &[name, title, text, input, output, hints, icons, meta, "}"]);
+    }
+
+    #[test]
+    fn an_output_schema_without_an_object_is_for_the_newest_revision_only() {
+        let tool = tool().output_schema(r#"{"type":"array"}"#).unwrap();
+        assert!(!tool.listing(V2025_11_25).contains("outputSchema"));
+        assert!(tool.listing(V2026_07_28).contains(r#""outputSchema":{"type":"array"}"#));
+    }
+
+    #[test]
+    fn the_input_schema_keeps_its_order_and_digits() {
+        let json = r#"{"z":{"b":1.50,"a":12345678901234567890123},"type":"object"}"#;
+        let tool = tool().input_schema(&json.replace(',', " ,\n ")).unwrap();
+        assert!(tool.listing(V2026_07_28).contains(&format!(r#""inputSchema":{json}"#)));
+    }
+
+    #[test]
+    fn a_destructive_tool_writes() {
+        let flags = ToolFlags { destructive: true, ..ToolFlags::default() };
+        let hints = tool().flags(flags).annotations();
+        assert!(hints.starts_with(r#"{"readOnlyHint":false,"destructiveHint":true,"#), "{hints}");
+    }
+
+    #[test]
+    fn wrong_descriptions_name_the_tool() {
+        let two = tool().params(&[]).unwrap().input_schema(NO_ARGUMENTS);
+        refuse(two, r#"tool "cpu": has two input schemas"#);
+        refuse(tool().meta("[]"), r#"tool "cpu": _meta is not a JSON object"#);
+        refuse(tool().icons("{}"), r#"tool "cpu": icons is not a JSON array"#);
+        refuse(tool().icons("[{}]"), r#"tool "cpu": icons: an icon has no src"#);
+        refuse(tool().input_schema("null"), r#"tool "cpu": input schema is not a JSON object"#);
+        refuse(
+            tool().input_schema("{}"),
+            r#"tool "cpu": input schema has no "type":"object" at its root"#,
+        );
+        let param = Param::new("p", ParamKind::Number).header("P");
+        refuse(
+            tool().params(&[param]),
+            r#"tool "cpu": x-mcp-header P is not on a string, integer or boolean"#,
+        );
+        assert!(tool().output_schema(r#"{"type":"nothing"}"#).is_err());
+    }
+
+    #[test]
+    fn zero_means_the_default_of_the_server() {
+        let tool = tool().timeout(Duration::ZERO).result_bytes(0).concurrency(0);
+        assert_eq!((tool.timeout, tool.result_bytes, tool.concurrency), (None, None, None));
+    }
+}

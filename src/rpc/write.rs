@@ -1,0 +1,63 @@
+//! Writes JSON-RPC messages. The only place that spells an envelope.
+
+use super::Id;
+
+/// Appends `text` to `out` as a JSON string.
+pub(crate) fn string(out: &mut String, text: &str) {
+    // Writing a str into memory cannot fail: serde_json only passes on errors of the writer.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+/// A success reply around the JSON text `result`.
+pub(crate) fn result(id: &Id, result: &str) -> String {
+    let id = id.as_json();
+    let mut out = String::with_capacity(result.len() + id.len() + 40);
+    for part in [r#"{"jsonrpc":"2.0","id":"#, id, r#","result":"#, result, "}"] {
+        out.push_str(part);
+    }
+    out
+}
+
+/// An error reply. `id` is `None` when the request's id could not be read; `data` is JSON text.
+pub(crate) fn error(id: Option<&Id>, code: i32, message: &str, data: Option<&str>) -> String {
+    let mut out = String::with_capacity(message.len() + 96);
+    out.push_str(r#"{"jsonrpc":"2.0","id":"#);
+    // JSON-RPC 2.0 section 5 wants null here. No MCP schema knows it, every SDK sends it.
+    out.push_str(id.map_or("null", Id::as_json));
+    out.push_str(r#","error":{"code":"#);
+    out.push_str(&code.to_string());
+    out.push_str(r#","message":"#);
+    string(&mut out, message);
+    if let Some(data) = data {
+        out.push_str(r#","data":"#);
+        out.push_str(data);
+    }
+    out.push_str("}}");
+    out
+}
+
+/// A notification around the JSON text `params`.
+pub(crate) fn notification(method: &str, params: &str) -> String {
+    let mut out = String::with_capacity(method.len() + params.len() + 40);
+    for part in [r#"{"jsonrpc":"2.0","method":""#, method, r#"","params":"#, params, "}"] {
+        out.push_str(part);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    #[test]
+    fn envelopes() {
+        let id = Id::parse(&RawValue::from_string("9007199254740993".into()).unwrap()).unwrap();
+        assert_eq!(result(&id, "{}"), r#"{"jsonrpc":"2.0","id":9007199254740993,"result":{}}"#);
+        assert_eq!(
+            error(None, -32700, "a\"b", Some("[1]")),
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"a\"b","data":[1]}}"#
+        );
+        assert_eq!(notification("n", "{}"), r#"{"jsonrpc":"2.0","method":"n","params":{}}"#);
+    }
+}

@@ -1,0 +1,81 @@
+//! The requests of one peer that are not answered yet.
+
+use std::sync::{Arc, Mutex};
+
+use crate::call::CancelReason;
+use crate::rpc::Id;
+use crate::sync::lock;
+
+/// Work that can be cancelled from outside: a tool call or a listen stream.
+pub(crate) trait Cancel: Send + Sync {
+    /// Ends the work. Harmless when it has ended already.
+    fn cancel(&self, reason: CancelReason);
+}
+
+/// Requests in flight by id. Shared by everything that one id may clash in: a session, a
+/// WebSocket, or a single modern exchange.
+#[derive(Default)]
+pub(crate) struct InFlight {
+    // A list and no map: a peer has a handful of requests in flight, and most have one.
+    entries: Mutex<Vec<(Box<str>, Arc<dyn Cancel>)>>,
+}
+
+/// Why a request was not taken in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    /// Its id is in use.
+    Duplicate,
+    /// Its peer has as many requests in flight as it may.
+    TooMany,
+}
+
+impl InFlight {
+    /// Takes a request in.
+    pub(crate) fn insert(
+        &self,
+        id: &Id,
+        work: Arc<dyn Cancel>,
+        limit: usize,
+    ) -> Result<(), Rejected> {
+        let key = id.key();
+        let mut entries = lock(&self.entries);
+        if entries.iter().any(|(known, _)| **known == *key) {
+            return Err(Rejected::Duplicate);
+        }
+        if entries.len() >= limit {
+            return Err(Rejected::TooMany);
+        }
+        entries.push((key.into(), work));
+        Ok(())
+    }
+
+    /// Forgets an answered request.
+    pub(crate) fn remove(&self, id: &Id) {
+        let key = id.key();
+        lock(&self.entries).retain(|(known, _)| **known != *key);
+    }
+
+    /// Cancels the request `id`; an unknown or finished one is ignored, as the specification
+    /// asks, because the answer may have crossed the cancellation.
+    pub(crate) fn cancel(&self, id: &Id, reason: CancelReason) {
+        let key = id.key();
+        let found = {
+            let entries = lock(&self.entries);
+            entries.iter().find(|(known, _)| **known == *key).map(|(_, work)| work.clone())
+        };
+        // Cancelled outside the lock: the work removes itself from this list.
+        if let Some(work) = found {
+            work.cancel(reason);
+        }
+    }
+
+    /// Cancels everything.
+    pub(crate) fn cancel_all(&self, reason: CancelReason) {
+        let entries = std::mem::take(&mut *lock(&self.entries));
+        entries.into_iter().for_each(|(_, work)| work.cancel(reason));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.entries).is_empty()
+    }
+}

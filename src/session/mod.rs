@@ -1,0 +1,148 @@
+//! What the server remembers between messages of one peer: a legacy session or a WebSocket.
+//!
+//! Modern requests carry everything themselves and touch a session only as the pipe that their
+//! answers leave by. Knows nothing of HTTP.
+
+mod in_flight;
+mod outbox;
+mod store;
+mod streams;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+pub(crate) use in_flight::{Cancel, InFlight, Rejected};
+pub(crate) use outbox::{Close, EventId, Frame, Outbox, WhenFull};
+pub(crate) use store::SessionStore;
+pub(crate) use streams::{Resumed, STANDALONE, Streams};
+
+use crate::call::CancelReason;
+use crate::changes::Listener;
+use crate::env::Env;
+use crate::hooks::Level;
+use crate::protocol::{ClientInfo, Revision};
+use crate::rpc::write;
+use crate::sync::lock;
+
+/// The least level of log messages until `logging/setLevel` says otherwise; the specification
+/// lets the server choose.
+const DEFAULT_LEVEL: Level = Level::Info;
+
+/// How messages leave a session.
+pub(crate) enum Link {
+    /// Streamable HTTP: a stream per request and one standalone stream.
+    Streams(Streams),
+    /// HTTP+SSE and WebSocket: one stream for everything.
+    Duplex(Arc<Outbox>),
+}
+
+/// One session.
+pub(crate) struct Session {
+    /// 128 random bits, base64url. A name and no credential.
+    pub(crate) id: Box<str>,
+    pub(crate) link: Link,
+    pub(crate) in_flight: Arc<InFlight>,
+    handshake: Mutex<Option<Handshake>>,
+    /// The client has sent `notifications/initialized`.
+    initialized: AtomicBool,
+    log_level: AtomicU8,
+    last_used_ms: AtomicU64,
+}
+
+/// What `initialize` settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Handshake {
+    pub(crate) revision: Revision,
+    pub(crate) client: ClientInfo,
+    /// The client's capabilities as JSON text.
+    pub(crate) capabilities: String,
+}
+
+impl Session {
+    /// A session whose client will be known by its `initialize`.
+    pub(crate) fn new(env: &Env, id: Box<str>, link: Link) -> Arc<Session> {
+        Arc::new(Session {
+            id,
+            link,
+            in_flight: Arc::default(),
+            handshake: Mutex::default(),
+            initialized: AtomicBool::new(false),
+            log_level: AtomicU8::new(DEFAULT_LEVEL as u8),
+            last_used_ms: AtomicU64::new(env.clock.now_ms()),
+        })
+    }
+
+    /// Settles the handshake. A repeated `initialize` replaces it, as reconnecting bridges expect.
+    pub(crate) fn settle(&self, handshake: Handshake) {
+        *lock(&self.handshake) = Some(handshake);
+    }
+
+    pub(crate) fn handshake(&self) -> Option<Handshake> {
+        lock(&self.handshake).clone()
+    }
+
+    /// The negotiated revision; before `initialize`, what a silent client is taken to speak.
+    pub(crate) fn revision(&self) -> Revision {
+        lock(&self.handshake).as_ref().map_or(Revision::ASSUMED, |settled| settled.revision)
+    }
+
+    pub(crate) fn mark_initialized(&self) {
+        self.initialized.store(true, Relaxed);
+    }
+
+    pub(crate) fn set_log_level(&self, level: Level) {
+        self.log_level.store(level as u8, Relaxed);
+    }
+
+    pub(crate) fn wants_log(&self, level: Level) -> bool {
+        level as u8 >= self.log_level.load(Relaxed)
+    }
+
+    pub(crate) fn touch(&self, env: &Env) {
+        self.last_used_ms.store(env.clock.now_ms(), Relaxed);
+    }
+
+    /// Sends a message that belongs to no request.
+    pub(crate) fn send(&self, text: Arc<str>) {
+        match &self.link {
+            Link::Streams(streams) => streams.send_standalone(text),
+            Link::Duplex(outbox) => {
+                outbox.push(Frame::Message { event: None, text });
+            }
+        }
+    }
+
+    /// Sends a log message if the client wants that level.
+    pub(crate) fn log(&self, level: Level, text: &Arc<str>) {
+        if self.initialized.load(Relaxed) && self.wants_log(level) {
+            self.send(text.clone());
+        }
+    }
+
+    /// Cancels what runs and closes every stream.
+    pub(crate) fn end(&self, reason: CancelReason, close: Close) {
+        self.in_flight.cancel_all(reason);
+        match &self.link {
+            Link::Streams(streams) => streams.close(close),
+            Link::Duplex(outbox) => outbox.close(close),
+        }
+    }
+
+    /// A session that somebody listens to or waits for is in use however old its last message is.
+    fn is_busy(&self) -> bool {
+        let is_attached = match &self.link {
+            Link::Streams(streams) => streams.is_attached(),
+            Link::Duplex(_) => true,
+        };
+        is_attached || !self.in_flight.is_empty()
+    }
+}
+
+impl Listener for Session {
+    fn tools_changed(&self) {
+        // Only a client that shook hands the legacy way asked for unsolicited notifications.
+        if self.initialized.load(Relaxed) {
+            self.send(write::notification("notifications/tools/list_changed", "{}").into());
+        }
+    }
+}

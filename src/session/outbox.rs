@@ -1,0 +1,205 @@
+//! What waits to be sent on one stream: bounded, filled from any thread, drained by one connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use crate::env::Env;
+use crate::sync::lock;
+
+/// Names one event of a legacy session: the stream and the position on it. Written `stream-seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventId {
+    pub(crate) stream: u32,
+    pub(crate) seq: u64,
+}
+
+impl EventId {
+    /// Reads the value of a `Last-Event-ID` header.
+    pub(crate) fn parse(text: &str) -> Option<EventId> {
+        let (stream, seq) = text.split_once('-')?;
+        Some(EventId { stream: stream.parse().ok()?, seq: seq.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.stream, self.seq)
+    }
+}
+
+/// One thing to send.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    /// A notification, or a reply on a stream that carries many.
+    Message { event: Option<EventId>, text: Arc<str> },
+    /// The reply that ends the exchange; `error` is its JSON-RPC error code.
+    Reply { event: Option<EventId>, text: Arc<str>, error: Option<i32> },
+    /// Tells the client how long to wait before it resumes, in milliseconds.
+    Retry { event: EventId, after_ms: u64 },
+}
+
+impl Frame {
+    fn bytes(&self) -> usize {
+        match self {
+            Frame::Message { text, .. } | Frame::Reply { text, .. } => text.len(),
+            Frame::Retry { .. } => 0,
+        }
+    }
+}
+
+/// Why a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// Everything has been said.
+    Done,
+    /// The session ended: DELETE, expiry, eviction, or a newer stream took over.
+    Session,
+    /// The server stops.
+    Shutdown,
+    /// Too much waited for a client that reads too slowly.
+    Overflow,
+}
+
+/// What an outbox does when it is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// Drops notifications; a reply always fits, because its size has its own limit.
+    DropNotifications,
+    /// Ends the stream: dropping one of many replies would leave its request hanging.
+    Close,
+}
+
+/// The queue itself.
+pub(crate) struct Outbox {
+    env: Arc<Env>,
+    when_full: WhenFull,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Oldest first. Never above `limits.outbox_frames` and `limits.outbox_bytes`.
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    closed: Option<Close>,
+    /// Woken when there is something to send; the connection alone drains the queue.
+    reader: Option<Waker>,
+}
+
+impl Outbox {
+    pub(crate) fn new(env: Arc<Env>, when_full: WhenFull) -> Arc<Outbox> {
+        Arc::new(Outbox { env, when_full, state: Mutex::default() })
+    }
+
+    /// Queues `frame`; tells whether it will be sent.
+    pub(crate) fn push(&self, frame: Frame) -> bool {
+        let mut state = lock(&self.state);
+        if state.closed.is_some() {
+            return false;
+        }
+        let limits = &self.env.limits;
+        let is_full = state.frames.len() >= limits.outbox_frames
+            || state.bytes + frame.bytes() > limits.outbox_bytes;
+        if is_full {
+            match (self.when_full, &frame) {
+                (WhenFull::DropNotifications, Frame::Reply { .. }) => {}
+                (WhenFull::DropNotifications, _) => {
+                    self.env.counters.notifications_dropped.up();
+                    return false;
+                }
+                (WhenFull::Close, _) => {
+                    self.env.counters.outboxes_overflowed.up();
+                    state.frames.clear();
+                    state.bytes = 0;
+                    return self.close_locked(state, Close::Overflow);
+                }
+            }
+        }
+        state.bytes += frame.bytes();
+        state.frames.push_back(frame);
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Ends the stream once what is queued has been sent.
+    pub(crate) fn close(&self, why: Close) {
+        let state = lock(&self.state);
+        if state.closed.is_none() {
+            self.close_locked(state, why);
+        }
+    }
+
+    fn close_locked(&self, mut state: std::sync::MutexGuard<'_, State>, why: Close) -> bool {
+        state.closed = Some(why);
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        false
+    }
+
+    /// The next frame, or why there will be none.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Frame, Close>> {
+        let mut state = lock(&self.state);
+        if let Some(frame) = state.frames.pop_front() {
+            state.bytes -= frame.bytes();
+            return Poll::Ready(Ok(frame));
+        }
+        if let Some(why) = state.closed {
+            return Poll::Ready(Err(why));
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    fn outbox(when_full: WhenFull) -> Arc<Outbox> {
+        let limits = Limits { outbox_frames: 2, outbox_bytes: 10, ..Limits::default() };
+        Outbox::new(Env::new(limits), when_full)
+    }
+
+    fn message(text: &str) -> Frame {
+        Frame::Message { event: None, text: text.into() }
+    }
+
+    fn next(outbox: &Outbox) -> Poll<Result<Frame, Close>> {
+        outbox.poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_full_shared_outbox_closes() {
+        let outbox = outbox(WhenFull::Close);
+        assert!(outbox.push(message("1")));
+        assert!(!outbox.push(message("0123456789")));
+        assert!(matches!(next(&outbox), Poll::Ready(Err(Close::Overflow))));
+    }
+
+    #[test]
+    fn a_full_exchange_drops_notifications_but_keeps_its_reply() {
+        let outbox = outbox(WhenFull::DropNotifications);
+        assert!(outbox.push(message("1")) && outbox.push(message("2")));
+        assert!(!outbox.push(message("3")));
+        assert!(outbox.push(Frame::Reply { event: None, text: "4".into(), error: None }));
+        outbox.close(Close::Done);
+        assert!(!outbox.push(message("5")));
+        for _ in 0..3 {
+            assert!(matches!(next(&outbox), Poll::Ready(Ok(_))));
+        }
+        assert!(matches!(next(&outbox), Poll::Ready(Err(Close::Done))));
+    }
+
+    #[test]
+    fn event_ids_round_trip() {
+        let id = EventId { stream: 7, seq: 12 };
+        assert_eq!(EventId::parse(&id.to_string()), Some(id));
+        assert_eq!(EventId::parse("7"), None);
+        assert_eq!(EventId::parse("a-b"), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! All live sessions: found by id, expired when idle, evicted when there are too many.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Close, Link, Session};
+use crate::call::CancelReason;
+use crate::clock::Alarm;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::sync::lock;
+
+/// The sessions of one server.
+pub(crate) struct SessionStore {
+    env: Arc<Env>,
+    live: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    /// Fires when the first idle session may have expired.
+    expiry: Alarm,
+}
+
+impl SessionStore {
+    pub(crate) fn new(env: Arc<Env>) -> Arc<SessionStore> {
+        Arc::new_cyclic(|store: &Weak<SessionStore>| {
+            let expiry = env.clock.alarm();
+            let store = store.clone();
+            expiry.call(move || {
+                if let Some(store) = store.upgrade() {
+                    store.expire();
+                }
+            });
+            SessionStore { env, live: Mutex::default(), expiry }
+        })
+    }
+
+    /// Opens a session under a fresh random id.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system has no randomness to give.
+    pub(crate) fn open(&self, link: Link) -> Result<Arc<Session>> {
+        let mut random = [0u8; 16];
+        getrandom::fill(&mut random)
+            .map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
+        let id: Box<str> = URL_SAFE_NO_PAD.encode(random).into();
+        let session = Session::new(&self.env, id.clone(), link);
+        let evicted = {
+            let mut live = lock(&self.live);
+            let evicted = self.make_room(&mut live, &session);
+            live.insert(id, session.clone());
+            if live.len() == 1 {
+                self.expiry.set(self.env.limits.session_idle_time);
+            }
+            evicted
+        };
+        self.env.counters.sessions.up();
+        self.env.counters.sessions_opened.up();
+        if let Some(evicted) = evicted {
+            self.env.counters.sessions_evicted.up();
+            self.finish(&evicted, Close::Session);
+        }
+        Ok(session)
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Session>> {
+        let session = lock(&self.live).get(id).cloned()?;
+        session.touch(&self.env);
+        Some(session)
+    }
+
+    /// Ends the session `id`; tells whether there was one.
+    pub(crate) fn end(&self, id: &str, close: Close) -> bool {
+        let session = lock(&self.live).remove(id);
+        session.inspect(|session| self.finish(session, close)).is_some()
+    }
+
+    /// Ends every session.
+    pub(crate) fn end_all(&self, close: Close) {
+        let live = std::mem::take(&mut *lock(&self.live));
+        live.into_values().for_each(|session| self.finish(&session, close));
+    }
+
+    /// Every live session.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        lock(&self.live).values().cloned().collect()
+    }
+
+    fn finish(&self, session: &Session, close: Close) {
+        self.env.counters.sessions.down();
+        let reason = match close {
+            Close::Shutdown => CancelReason::Shutdown,
+            _ => CancelReason::Session,
+        };
+        session.end(reason, close);
+    }
+
+    /// Takes the least recently used session out when the cap is reached, idle ones first.
+    /// WebSockets and HTTP+SSE streams do not count: `limits.streams` bounds them.
+    fn make_room(
+        &self,
+        live: &mut HashMap<Box<str>, Arc<Session>>,
+        new: &Session,
+    ) -> Option<Arc<Session>> {
+        let is_counted = |session: &Session| matches!(session.link, Link::Streams(_));
+        let counted = || live.values().filter(|session| is_counted(session));
+        if !is_counted(new) || counted().count() < self.env.limits.sessions {
+            return None;
+        }
+        let oldest = counted()
+            .min_by_key(|session| (session.is_busy(), session.last_used_ms.load(Relaxed)))?
+            .id
+            .clone();
+        live.remove(&oldest)
+    }
+
+    fn expire(&self) {
+        let idle_ms = u64::try_from(self.env.limits.session_idle_time.as_millis()).unwrap_or(u64::MAX);
+        let now = self.env.clock.now_ms();
+        let mut expired = Vec::new();
+        let mut next: Option<u64> = None;
+        lock(&self.live).retain(|_, session| {
+            let due = session.last_used_ms.load(Relaxed).saturating_add(idle_ms);
+            if due <= now && !session.is_busy() {
+                expired.push(session.clone());
+                return false;
+            }
+            let due = due.max(now + idle_ms / 4);
+            next = Some(next.map_or(due, |earliest| earliest.min(due)));
+            true
+        });
+        if let Some(next) = next {
+            self.expiry.set(Duration::from_millis(next.saturating_sub(now)));
+        }
+        for session in expired {
+            self.env.counters.sessions_expired.up();
+            self.finish(&session, Close::Session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Streams;
+    use super::*;
+    use crate::limits::Limits;
+
+    fn store(sessions: usize) -> (Arc<SessionStore>, Arc<Env>) {
+        let env = Env::new(Limits { sessions, session_idle_time: Duration::ZERO, ..Limits::default() });
+        (SessionStore::new(env.clone()), env)
+    }
+
+    fn open(store: &SessionStore, env: &Arc<Env>) -> Arc<Session> {
+        store.open(Link::Streams(Streams::new(env.clone()))).expect("randomness")
+    }
+
+    #[test]
+    fn the_least_recently_used_session_makes_room() {
+        let (store, env) = store(2);
+        let (a, b) = (open(&store, &env), open(&store, &env));
+        a.last_used_ms.store(5, Relaxed);
+        b.last_used_ms.store(4, Relaxed);
+        let c = open(&store, &env);
+        assert!(store.find(&b.id).is_none());
+        assert!(store.find(&a.id).is_some() && store.find(&c.id).is_some());
+        assert_eq!(env.counters.sessions.value(), 2);
+        assert_eq!(env.counters.sessions_evicted.value(), 1);
+    }
+
+    #[test]
+    fn idle_sessions_expire() {
+        let (store, env) = store(2);
+        let session = open(&store, &env);
+        store.expire();
+        assert!(store.find(&session.id).is_none());
+        assert_eq!(env.counters.sessions_expired.value(), 1);
+    }
+
+    #[test]
+    fn ids_are_unpredictable_and_visible_ascii() {
+        let (store, env) = store(9);
+        let (a, b) = (open(&store, &env), open(&store, &env));
+        assert_ne!(a.id, b.id);
+        assert_eq!(a.id.len(), 22);
+        assert!(a.id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
+    }
+}

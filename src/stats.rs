@@ -1,0 +1,127 @@
+//! Counters that tell an operator what the server does and which limit bites.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Declares every counter once: the live atomics, the snapshot and the Prometheus text come from
+/// this one table, so that they cannot disagree.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident : $kind:literal, $help:literal;)*) => {
+        /// The live counters of a server; any thread adds to them.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $($(#[$doc])* pub(crate) $name: Counter,)* }
+
+        /// One reading of every counter.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats { $(#[doc = $help] pub $name: u64,)* }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Stats {
+                Stats { $($name: self.$name.value(),)* }
+            }
+        }
+
+        impl Stats {
+            /// Writes the counters in the Prometheus text format, each name with prefix `emcp_`.
+            pub fn to_prometheus(&self) -> String {
+                let mut text = String::with_capacity(4096);
+                $({
+                    let name = concat!("emcp_", stringify!($name));
+                    let suffix = if $kind == "counter" { "_total" } else { "" };
+                    let _ = writeln!(text, "# HELP {name}{suffix} {}\n# TYPE {name}{suffix} {}\n{name}{suffix} {}",
+                        $help, $kind, self.$name);
+                })*
+                text
+            }
+        }
+    };
+}
+
+counters! {
+    connections: "gauge", "Open connections.";
+    connections_accepted: "counter", "Connections accepted or adopted.";
+    connections_refused: "counter", "Connections refused because limits.connections was reached.";
+    requests: "counter", "HTTP requests read in full.";
+    requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, method or size.";
+    requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
+    requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
+    writes_stalled: "counter", "Connections closed because the client stopped reading.";
+    bytes_in: "counter", "Bytes read from clients.";
+    bytes_out: "counter", "Bytes written to clients.";
+    streams: "gauge", "Open SSE streams and WebSockets.";
+    streams_refused: "counter", "Streams refused because limits.streams or limits.listens was reached.";
+    listens: "gauge", "Open subscriptions/listen streams.";
+    websockets: "gauge", "Open WebSockets.";
+    sessions: "gauge", "Live legacy sessions.";
+    sessions_opened: "counter", "Legacy sessions opened.";
+    sessions_expired: "counter", "Legacy sessions that ended because nobody used them.";
+    sessions_evicted: "counter", "Legacy sessions that made room because limits.sessions was reached.";
+    messages: "counter", "JSON-RPC messages received.";
+    messages_malformed: "counter", "JSON-RPC messages answered with a parse error or invalid request.";
+    calls: "gauge", "Tool calls that run or wait.";
+    calls_queued: "gauge", "Tool calls that wait for a worker.";
+    calls_started: "counter", "Tool calls accepted.";
+    calls_succeeded: "counter", "Tool calls answered with a result.";
+    calls_failed: "counter", "Tool calls answered with isError or a protocol error.";
+    calls_cancelled: "counter", "Tool calls cancelled by the client, its leaving or a session's end.";
+    calls_timed_out: "counter", "Tool calls that ran past their timeout.";
+    calls_overrun: "gauge", "Tool functions still running although their call has ended.";
+    calls_refused: "counter", "Tool calls refused because limits.calls, calls_per_peer or queue was reached.";
+    calls_invalid: "counter", "Tool calls whose arguments did not match the input schema.";
+    results_oversized: "counter", "Tool results above the result size limit.";
+    notifications_dropped: "counter", "Notifications dropped because a client read too slowly.";
+    outboxes_overflowed: "counter", "Clients closed because too much waited for them.";
+    replays_evicted: "counter", "Events dropped from the resume buffer because limits.replay_bytes was reached.";
+    panics: "counter", "Panics caught inside emcp. Above zero is a bug worth a report.";
+}
+
+/// A number that goes up, and for gauges down again.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    pub(crate) fn up(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn down(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// Goes up if the result stays within `cap`; tells whether it did.
+    pub(crate) fn up_within(&self, cap: usize) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |n| (n < cap as u64).then_some(n + 1)).is_ok()
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capped_counter_refuses_the_next_one() {
+        let counter = Counter::default();
+        assert!(counter.up_within(1));
+        assert!(!counter.up_within(1));
+        counter.down();
+        assert!(counter.up_within(1));
+    }
+
+    #[test]
+    fn prometheus_text_names_the_kind() {
+        let counters = Counters::default();
+        counters.requests.add(7);
+        let text = counters.snapshot().to_prometheus();
+        assert!(text.contains("# TYPE emcp_requests_total counter\nemcp_requests_total 7\n"));
+        assert!(text.contains("# TYPE emcp_sessions gauge\nemcp_sessions 0\n"));
+    }
+}

@@ -1,0 +1,96 @@
+//! JSON-RPC batches, which revision 2025-03-26 alone has: many messages in, one array out.
+
+use std::sync::{Arc, Mutex};
+
+use super::duplex::{self, Origin};
+use crate::core::Core;
+use crate::protocol::{Channel, Refusal, Verdict, classify};
+use crate::reply::{Reply, ReplySink};
+use crate::rpc::{Malformed, Message};
+use crate::session::Session;
+use crate::sync::lock;
+
+/// Collects the answers to one batch.
+pub(super) struct Batch {
+    parent: Arc<dyn ReplySink>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Answers still to come; never below zero, because each request answers once.
+    open: usize,
+    answers: Vec<String>,
+}
+
+impl Batch {
+    /// Runs every message; the answers go to `origin` as one array when the last one is there.
+    pub(super) fn run(
+        core: &Arc<Core>,
+        session: &Arc<Session>,
+        items: Vec<Result<Message, Malformed>>,
+        origin: &Origin,
+    ) {
+        let wants_answer =
+            |item: &&Result<Message, Malformed>| matches!(item, Ok(Message::Request { .. }) | Err(_));
+        let open = items.iter().filter(wants_answer).count();
+        let state = Mutex::new(State { open, answers: Vec::with_capacity(open) });
+        let batch = Arc::new(Batch { parent: origin.sink.clone(), state });
+        let origin = Origin { sink: batch, ..origin.clone() };
+        for item in items {
+            match item {
+                Ok(message) => Batch::run_one(core, session, message, &origin),
+                Err(malformed) => {
+                    core.env.counters.messages_malformed.up();
+                    let refusal = Refusal::new(malformed.code, malformed.reason);
+                    duplex::refuse(&origin, malformed.id.as_ref(), &refusal);
+                }
+            }
+        }
+    }
+
+    fn run_one(core: &Arc<Core>, session: &Arc<Session>, message: Message, origin: &Origin) {
+        let id = match &message {
+            Message::Request { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        match classify(&message, Channel::Duplex) {
+            Verdict::Legacy(meta) => duplex::take(core, session, message, meta, origin),
+            Verdict::Refuse(refusal) => duplex::refuse(origin, id.as_ref(), &refusal),
+            _ => {
+                let reason = "initialize and requests with metadata do not go into a batch";
+                let refusal = Refusal::new(crate::rpc::code::INVALID_REQUEST, reason);
+                duplex::refuse(origin, id.as_ref(), &refusal);
+            }
+        }
+    }
+
+    /// Counts one request as done; the last one sends the array, or nothing if all were silent.
+    fn close_one(&self, answer: Option<String>) {
+        let mut state = lock(&self.state);
+        state.answers.extend(answer);
+        state.open = state.open.saturating_sub(1);
+        if state.open > 0 {
+            return;
+        }
+        let answers = std::mem::take(&mut state.answers);
+        drop(state);
+        if answers.is_empty() {
+            return self.parent.abandon();
+        }
+        self.parent.reply(Reply { text: format!("[{}]", answers.join(",")), error: None });
+    }
+}
+
+impl ReplySink for Batch {
+    fn notify(&self, message: String) {
+        self.parent.notify(message);
+    }
+
+    fn reply(&self, reply: Reply) {
+        self.close_one(Some(reply.text));
+    }
+
+    fn abandon(&self) {
+        self.close_one(None);
+    }
+}

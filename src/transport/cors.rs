@@ -1,0 +1,49 @@
+//! Lets the browsers of allowed origins read our answers. Policy has refused all others.
+
+use http_types::{Response, StatusCode};
+
+use crate::http::Head;
+use crate::http::response::{response, set_header};
+
+/// What a page may send.
+const HEADERS: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, \
+                       last-event-id, mcp-method, mcp-name";
+
+/// The permission that a response to one request carries.
+pub(super) struct Grant(Option<String>);
+
+impl Grant {
+    pub(super) fn of(head: &Head) -> Grant {
+        Grant(head.header("origin").map(str::to_owned))
+    }
+
+    pub(super) fn apply(&self, response: &mut Response) {
+        if let Some(origin) = &self.0 {
+            set_header(response, "access-control-allow-origin", origin);
+            set_header(response, "access-control-expose-headers", "mcp-session-id");
+            set_header(response, "vary", "origin");
+        }
+    }
+}
+
+/// Adds the permission to a refusal, so that a page can read why.
+pub(super) fn allow(response: &mut Response, head: &Head) {
+    if response.status() != StatusCode::Forbidden {
+        Grant::of(head).apply(response);
+    }
+}
+
+/// Answers a preflight.
+pub(super) fn preflight(head: &Head) -> Response {
+    let mut response = response(StatusCode::NoContent);
+    set_header(&mut response, "allow", crate::policy::METHODS);
+    set_header(&mut response, "access-control-allow-methods", crate::policy::METHODS);
+    set_header(&mut response, "access-control-max-age", "600");
+    // Tools choose the names of Mcp-Param-*, so those are granted as they are asked for.
+    let asked = head.header("access-control-request-headers").unwrap_or_default();
+    let asked = asked.split(',').map(|name| name.trim().to_ascii_lowercase());
+    let params = asked.filter(|name| name.starts_with("mcp-param-"));
+    let granted = params.fold(HEADERS.to_owned(), |list, name| list + ", " + &name);
+    set_header(&mut response, "access-control-allow-headers", &granted);
+    response
+}

@@ -1,0 +1,104 @@
+//! Where connections are routed: one line for each transport.
+
+use std::sync::Arc;
+
+use http_types::{Method, Response, StatusCode};
+
+use super::{cors, legacy, sse, streamable, websocket};
+use crate::core::Core;
+use crate::http::response::{close_after, response, set_header, text};
+use crate::http::{Head, Incoming, Outcome, Peer, Service};
+use crate::policy::{Denied, METHODS, Policy, Route};
+use crate::protocol::is_modern_header;
+
+/// The service behind every connection.
+pub(crate) struct Endpoint {
+    core: Arc<Core>,
+    policy: Policy,
+}
+
+impl Endpoint {
+    pub(crate) fn new(core: Arc<Core>) -> Endpoint {
+        Endpoint { policy: Policy::new(&core.options), core }
+    }
+
+    fn route(&self, incoming: Incoming, route: Route) -> Outcome {
+        let head = &incoming.head;
+        match head.method {
+            Method::Options => Outcome::Respond(cors::preflight(head)),
+            Method::Get if head.has_token("upgrade", "websocket") && self.core.options.websocket => {
+                websocket::upgrade(&self.core, incoming)
+            }
+            Method::Get if is_modern_header(head.header("mcp-protocol-version")) => {
+                not_allowed("POST", "this revision has no GET")
+            }
+            Method::Get if route == Route::Sse => sse::open(&self.core, &incoming),
+            Method::Get if head.header("mcp-session-id").is_some() => {
+                legacy::stream(&self.core, &incoming)
+            }
+            Method::Get => sse::open(&self.core, &incoming),
+            Method::Delete if is_modern_header(head.header("mcp-protocol-version")) => {
+                not_allowed("POST", "this revision has no sessions")
+            }
+            Method::Delete => legacy::delete(&self.core, head),
+            _ => match sse::session_id(head) {
+                Some(id) => sse::post(&self.core, &incoming, &id),
+                None => streamable::post(&self.core, incoming, route),
+            },
+        }
+    }
+}
+
+impl Service for Endpoint {
+    fn admit(&self, head: &Head, peer: &Peer) -> Result<(), Response> {
+        let admitted = self.policy.check(head, peer.is_unix);
+        let admitted = admitted.map_err(refusal).and_then(|_| match head.method {
+            Method::Post => streamable::admit(head),
+            _ => Ok(()),
+        });
+        admitted.map_err(|mut response| {
+            cors::allow(&mut response, head);
+            response
+        })
+    }
+
+    fn respond(&self, incoming: Incoming) -> Outcome {
+        // `admit` has let the path through.
+        let Some(route) = self.policy.route(&incoming.head.path) else {
+            return Outcome::Respond(response(StatusCode::NotFound));
+        };
+        let allow = cors::Grant::of(&incoming.head);
+        match self.route(incoming, route) {
+            Outcome::Respond(mut response) => {
+                allow.apply(&mut response);
+                Outcome::Respond(response)
+            }
+            Outcome::Wait { reply, half_close } => {
+                let reply = Box::pin(async move {
+                    let mut response = reply.await;
+                    allow.apply(&mut response);
+                    response
+                });
+                Outcome::Wait { reply, half_close }
+            }
+            upgrade => upgrade,
+        }
+    }
+}
+
+fn refusal(Denied { status, reason }: Denied) -> Response {
+    let mut response = text(status, &reason);
+    match status {
+        StatusCode::MethodNotAllowed => set_header(&mut response, "allow", METHODS),
+        // A page under attack or a wrong host has nothing more to say on this connection.
+        StatusCode::Forbidden => close_after(&mut response),
+        _ => {}
+    }
+    response
+}
+
+pub(super) fn not_allowed(allow: &str, reason: &str) -> Outcome {
+    let mut response = text(StatusCode::MethodNotAllowed, reason);
+    set_header(&mut response, "allow", allow);
+    Outcome::Respond(response)
+}

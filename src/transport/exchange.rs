@@ -1,0 +1,282 @@
+//! The answer to one POST: JSON if it is ready before anything else had to be said, otherwise a
+//! stream. The host never sees that decision.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use http_types::{Response, StatusCode};
+
+use super::event_stream::{self, EventStream, Presence, StreamSlot};
+use crate::env::Env;
+use crate::http::response::{json, response, text};
+use crate::reply::{Reply, ReplySink};
+use crate::rpc::code;
+use crate::session::{Close, Frame, Link, Outbox, Session, Streams, WhenFull};
+use crate::sync::lock;
+
+/// Which forms of answer the client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON object; notifications have no place in it.
+    Json,
+    /// Whatever suits.
+    Either,
+    /// A stream, even for a single event.
+    Stream,
+}
+
+/// One POST that waits for its answer.
+pub(super) struct Exchange {
+    env: Arc<Env>,
+    outbox: Arc<Outbox>,
+    form: Form,
+    /// Modern revisions give some errors an HTTP status of their own.
+    is_modern: bool,
+    /// The stream that a legacy client may resume.
+    resumable: Option<Resumable>,
+    /// The answer is going to be a stream.
+    streaming: AtomicBool,
+    /// Guards against a notification slipping behind the decision for JSON.
+    order: Mutex<()>,
+}
+
+struct Resumable {
+    session: Arc<Session>,
+    stream: u32,
+    /// The revision knows the opening event and polling (SEP-1699).
+    is_primed: bool,
+}
+
+impl Exchange {
+    /// An exchange that ends with its connection.
+    pub(super) fn modern(env: &Arc<Env>, form: Form) -> Arc<Exchange> {
+        Exchange::new(env, form, true, None)
+    }
+
+    /// An exchange outside any session: a handshake, or an error in the making.
+    pub(super) fn plain(env: &Arc<Env>, form: Form) -> Arc<Exchange> {
+        Exchange::new(env, form, false, None)
+    }
+
+    /// An exchange of a legacy session, which outlives its connection.
+    pub(super) fn resumable(env: &Arc<Env>, form: Form, session: &Arc<Session>) -> Arc<Exchange> {
+        Exchange::new(env, form, false, Some(session))
+    }
+
+    fn new(
+        env: &Arc<Env>,
+        form: Form,
+        is_modern: bool,
+        session: Option<&Arc<Session>>,
+    ) -> Arc<Exchange> {
+        let outbox = Outbox::new(env.clone(), WhenFull::DropNotifications);
+        let resumable = session.and_then(|session| {
+            let stream = streams(session)?.open(outbox.clone());
+            let is_primed = session.revision().primes_streams();
+            Some(Resumable { session: session.clone(), stream, is_primed })
+        });
+        Arc::new(Exchange {
+            env: env.clone(),
+            outbox,
+            form,
+            is_modern,
+            resumable,
+            streaming: AtomicBool::new(false),
+            order: Mutex::default(),
+        })
+    }
+
+    /// What happens to the work when the client of this exchange leaves.
+    pub(super) fn presence(&self) -> Option<Presence> {
+        let resumable = self.resumable.as_ref()?;
+        Some(Presence::Attached {
+            session: resumable.session.clone(),
+            stream: resumable.stream,
+            outbox: self.outbox.clone(),
+        })
+    }
+
+    /// The answer if it is there already. Spares the quick methods a second look at the reactor.
+    pub(super) fn ready(&self) -> Option<Response> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        if self.streaming.load(SeqCst) || self.form == Form::Stream {
+            return None;
+        }
+        match self.outbox.poll_next(&mut cx) {
+            Poll::Ready(Ok(Frame::Reply { text, error, .. })) => Some(self.as_json(&text, error)),
+            _ => None,
+        }
+    }
+
+    /// Waits for the first thing to say and answers in the form that it calls for.
+    pub(super) async fn respond(self: Arc<Self>, presence: Presence) -> Response {
+        let alarm = self.env.clock.alarm();
+        alarm.set(self.env.limits.keepalive_time);
+        let mut slot = None;
+        let first = loop {
+            let next = poll_fn(|cx| match self.outbox.poll_next(cx) {
+                Poll::Ready(next) => Poll::Ready(Some(next)),
+                Poll::Pending => alarm.poll(cx).map(|()| None),
+            });
+            match next.await {
+                Some(Ok(Frame::Reply { text, error, .. }))
+                    if self.prefers_json(error) || slot.is_none() && !self.take(&mut slot) =>
+                {
+                    return self.as_json(&text, error);
+                }
+                Some(Ok(frame)) if slot.is_some() || self.take(&mut slot) => break Some(frame),
+                // No stream is free: the notification is lost, the answer will come as JSON.
+                Some(Ok(_)) => self.env.counters.notifications_dropped.up(),
+                Some(Err(why)) => return closed(why),
+                // A silent call of many seconds: a stream with comments keeps proxies patient.
+                None if self.form != Form::Json && self.take(&mut slot) => {
+                    self.start_streaming();
+                    break None;
+                }
+                None => alarm.clear(),
+            }
+        };
+        let Some(slot) = slot else { return response(StatusCode::InternalServerError) };
+        let mut stream = EventStream::new(&self.env, self.outbox.clone(), presence, slot);
+        if let Some(resumable) = self.resumable.as_ref().filter(|resumable| resumable.is_primed) {
+            stream.prime(resumable.stream);
+        }
+        stream.extend(first);
+        event_stream::response(stream)
+    }
+
+    /// Tells whether a reply that comes first goes out as JSON. An error whose meaning is its
+    /// status does so always: status 200 would say something else.
+    fn prefers_json(&self, error: Option<i32>) -> bool {
+        let is_first = !self.streaming.load(SeqCst);
+        is_first && (self.form != Form::Stream || self.status(error) != StatusCode::Ok)
+    }
+
+    fn take(&self, slot: &mut Option<StreamSlot>) -> bool {
+        *slot = StreamSlot::take(&self.env);
+        slot.is_some()
+    }
+
+    fn as_json(&self, text: &str, error: Option<i32>) -> Response {
+        json(self.status(error), text.to_owned())
+    }
+
+    fn status(&self, error: Option<i32>) -> StatusCode {
+        if self.is_modern { modern_status(error) } else { StatusCode::Ok }
+    }
+
+    /// Decides for a stream, unless the answer has been queued already.
+    fn start_streaming(&self) {
+        let _order = lock(&self.order);
+        self.streaming.store(true, SeqCst);
+    }
+
+    fn streams(&self) -> Option<(&Streams, u32)> {
+        let resumable = self.resumable.as_ref()?;
+        Some((streams(&resumable.session)?, resumable.stream))
+    }
+
+    fn send_message(&self, text: String) {
+        match self.streams() {
+            Some((streams, stream)) => streams
+                .send(stream, |event| Frame::Message { event: Some(event), text: text.into() }),
+            None => {
+                self.outbox.push(Frame::Message { event: None, text: text.into() });
+            }
+        }
+    }
+}
+
+impl ReplySink for Exchange {
+    fn notify(&self, message: String) {
+        if self.form == Form::Json {
+            return;
+        }
+        let _order = lock(&self.order);
+        self.streaming.store(true, SeqCst);
+        self.send_message(message);
+    }
+
+    fn reply(&self, Reply { text, error }: Reply) {
+        let _order = lock(&self.order);
+        match self.streams() {
+            Some((streams, stream)) if self.streaming.load(SeqCst) => {
+                streams.send(stream, |event| Frame::Reply {
+                    event: Some(event),
+                    text: text.into(),
+                    error,
+                });
+            }
+            streams => {
+                // Nobody has an event id of this stream, so nobody can come back for it.
+                if let Some((streams, stream)) = streams {
+                    streams.forget(stream);
+                }
+                self.outbox.push(Frame::Reply { event: None, text: text.into(), error });
+            }
+        }
+        self.outbox.close(Close::Done);
+    }
+
+    fn abandon(&self) {
+        if let Some((streams, stream)) = self.streams() {
+            streams.end(stream);
+        }
+        self.outbox.close(Close::Done);
+    }
+
+    fn disconnect(&self, retry: Duration) -> bool {
+        let Some(resumable) = self.resumable.as_ref().filter(|resumable| resumable.is_primed)
+        else {
+            return false;
+        };
+        let Some(streams) = streams(&resumable.session).filter(|_| self.form != Form::Json) else {
+            return false;
+        };
+        let _order = lock(&self.order);
+        self.streaming.store(true, SeqCst);
+        // Detached first: what follows waits in the replay buffer for the client's return.
+        streams.detach(resumable.stream, &self.outbox);
+        let after_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+        self.outbox.push(Frame::Retry { event: streams.reserve(resumable.stream), after_ms });
+        self.outbox.close(Close::Done);
+        true
+    }
+}
+
+/// The HTTP status of a modern answer (2026-07-28, Streamable HTTP). Errors that a handler found,
+/// -32602 and -32603, ride on 200: the specification leaves them open, two of three SDKs do it.
+pub(super) fn modern_status(error: Option<i32>) -> StatusCode {
+    match error {
+        Some(code::METHOD_NOT_FOUND) => StatusCode::NotFound,
+        Some(
+            code::PARSE_ERROR
+            | code::INVALID_REQUEST
+            | code::HEADER_MISMATCH
+            | code::MISSING_CAPABILITY
+            | code::UNSUPPORTED_VERSION,
+        ) => StatusCode::BadRequest,
+        _ => StatusCode::Ok,
+    }
+}
+
+fn closed(why: Close) -> Response {
+    match why {
+        // Cancelled by its own client, which no longer reads the answer.
+        Close::Done => response(StatusCode::Accepted),
+        Close::Session => text(StatusCode::NotFound, "the session has ended"),
+        Close::Shutdown | Close::Overflow => {
+            text(StatusCode::ServiceUnavailable, "the server is stopping")
+        }
+    }
+}
+
+fn streams(session: &Session) -> Option<&Streams> {
+    match &session.link {
+        Link::Streams(streams) => Some(streams),
+        Link::Duplex(_) => None,
+    }
+}

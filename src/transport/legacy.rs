@@ -1,0 +1,188 @@
+//! Streamable HTTP of 2025-03-26 to 2025-11-25: sessions, the GET stream, resumption, DELETE.
+
+use std::sync::Arc;
+
+use http_types::{Response, StatusCode};
+
+use super::batch::Batch;
+use super::endpoint::not_allowed;
+use super::event_stream::{self, EventStream, Presence, StreamSlot, standalone};
+use super::exchange::{Exchange, Form};
+use super::{duplex, streamable};
+use crate::core::Core;
+use crate::http::response::{response, set_header, text};
+use crate::http::{HalfClose, Head, Incoming, Outcome};
+use crate::protocol::{Channel, Meta, Refusal, Verdict, classify};
+use crate::rpc::{Malformed, Message, code};
+use crate::session::{
+    Close, EventId, Link, Outbox, Resumed, Session, Streams, WhenFull,
+};
+
+/// Opens a session. Every client gets one: without its id, the GET that follows could not be told
+/// from one that starts HTTP+SSE.
+pub(super) fn initialize(
+    core: &Arc<Core>,
+    incoming: &Incoming,
+    form: Form,
+    message: Message,
+    meta: Box<Meta>,
+) -> Outcome {
+    let session = match core.sessions.open(Link::Streams(Streams::new(core.env.clone()))) {
+        Ok(session) => session,
+        Err(error) => {
+            core.log(crate::Level::Error, "session", format_args!("{error}"));
+            return Outcome::Respond(text(StatusCode::ServiceUnavailable, "no session available"));
+        }
+    };
+    // A plain exchange: a client that loses this answer initializes again.
+    let exchange = Exchange::plain(&core.env, form);
+    duplex::take(core, &session, message, meta, &duplex::Origin::post(incoming, exchange.clone()));
+    if session.handshake().is_none() {
+        core.sessions.end(&session.id, Close::Done);
+        return streamable::conclude(exchange, Presence::Nothing, HalfClose::Tolerate);
+    }
+    core.changes.subscribe(Arc::downgrade(&session) as _);
+    match streamable::conclude(exchange, Presence::Nothing, HalfClose::Tolerate) {
+        Outcome::Respond(response) => Outcome::Respond(name(response, &session)),
+        Outcome::Wait { reply, half_close } => {
+            let reply = Box::pin(async move { name(reply.await, &session) });
+            Outcome::Wait { reply, half_close }
+        }
+        other => other,
+    }
+}
+
+/// Serves one message of a session.
+pub(super) fn post(
+    core: &Arc<Core>,
+    incoming: &Incoming,
+    form: Form,
+    message: Message,
+    meta: Box<Meta>,
+) -> Outcome {
+    let session = match find(core, &incoming.head) {
+        Ok(session) => session,
+        Err((status, refusal)) => {
+            return streamable::refuse_with(status, streamable::message_id(&message), &refusal);
+        }
+    };
+    if !matches!(message, Message::Request { .. }) {
+        let sink = Exchange::plain(&core.env, Form::Json);
+        duplex::take(core, &session, message, meta, &duplex::Origin::post(incoming, sink));
+        return Outcome::Respond(response(StatusCode::Accepted));
+    }
+    let exchange = Exchange::resumable(&core.env, form, &session);
+    duplex::take(core, &session, message, meta, &duplex::Origin::post(incoming, exchange.clone()));
+    let presence = exchange.presence().unwrap_or(Presence::Nothing);
+    streamable::conclude(exchange, presence, HalfClose::Tolerate)
+}
+
+/// Serves an array of messages.
+pub(super) fn batch(
+    core: &Arc<Core>,
+    incoming: &Incoming,
+    form: Form,
+    items: Vec<Result<Message, Malformed>>,
+) -> Outcome {
+    let session = match find(core, &incoming.head) {
+        Ok(session) if session.revision().allows_batch() => session,
+        Ok(_) => return streamable::refuse(None, &streamable::no_batch()),
+        // Without a session the array itself is what is wrong, whoever sent it.
+        Err((StatusCode::BadRequest, _)) => {
+            return streamable::refuse(None, &streamable::no_batch());
+        }
+        Err((status, refusal)) => return streamable::refuse_with(status, None, &refusal),
+    };
+    let header = incoming.head.header("mcp-protocol-version");
+    let is_legacy = |item: &Result<Message, Malformed>| match item {
+        Ok(message) => matches!(classify(message, Channel::Post(header)), Verdict::Legacy(_)),
+        Err(_) => true,
+    };
+    if !items.iter().all(is_legacy) {
+        let reason = "initialize and requests with metadata of their own do not go into a batch";
+        return streamable::refuse(None, &Refusal::new(code::INVALID_REQUEST, reason));
+    }
+    let wants_answer = |item: &Result<Message, Malformed>| {
+        matches!(item, Ok(Message::Request { .. }) | Err(_))
+    };
+    if !items.iter().any(wants_answer) {
+        let sink = Exchange::plain(&core.env, Form::Json);
+        Batch::run(core, &session, items, &duplex::Origin::post(incoming, sink));
+        return Outcome::Respond(response(StatusCode::Accepted));
+    }
+    let exchange = Exchange::resumable(&core.env, form, &session);
+    Batch::run(core, &session, items, &duplex::Origin::post(incoming, exchange.clone()));
+    let presence = exchange.presence().unwrap_or(Presence::Nothing);
+    streamable::conclude(exchange, presence, HalfClose::Tolerate)
+}
+
+/// Opens the standalone stream of a session, or resumes a cut one.
+pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
+    let session = match find(core, &incoming.head) {
+        Ok(session) => session,
+        Err((status, refusal)) => return Outcome::Respond(text(status, &refusal.message)),
+    };
+    let Link::Streams(streams) = &session.link else {
+        return not_allowed("POST", "this session has a stream already");
+    };
+    let Some(slot) = StreamSlot::take(&core.env) else { return Outcome::Respond(no_stream()) };
+    let outbox = Outbox::new(core.env.clone(), WhenFull::DropNotifications);
+    let last = incoming.head.header("last-event-id").and_then(EventId::parse);
+    let resumed = last.and_then(|last| streams.resume(last, outbox.clone()).map(|r| (last, r)));
+    let number = resumed.as_ref().map_or(standalone(), |(last, _)| last.stream);
+    let presence =
+        Presence::Attached { session: session.clone(), stream: number, outbox: outbox.clone() };
+    let mut body = EventStream::new(&core.env, outbox.clone(), presence, slot);
+    match resumed {
+        Some((_, Resumed { missed, finished })) => {
+            body.extend(missed);
+            if finished {
+                body.end();
+            }
+        }
+        None => {
+            streams.open_standalone(outbox);
+            if session.revision().primes_streams() {
+                body.prime_at(streams.reserve(standalone()));
+            }
+        }
+    }
+    Outcome::Respond(event_stream::response(body))
+}
+
+/// Ends a session.
+pub(super) fn delete(core: &Core, head: &Head) -> Outcome {
+    let response = match head.header("mcp-session-id") {
+        Some(id) if core.sessions.end(id, Close::Session) => response(StatusCode::NoContent),
+        Some(_) => text(StatusCode::NotFound, "unknown session"),
+        None => text(StatusCode::BadRequest, "header Mcp-Session-Id is missing"),
+    };
+    Outcome::Respond(response)
+}
+
+/// The answer to a stream above `limits.streams`.
+pub(super) fn no_stream() -> Response {
+    let mut response = text(StatusCode::ServiceUnavailable, "too many open streams");
+    set_header(&mut response, "retry-after", "5");
+    response
+}
+
+/// Finds the session that a request names. An unknown one is 404, which makes clients start anew;
+/// on 400 they would show the error to the model.
+fn find(core: &Core, head: &Head) -> Result<Arc<Session>, (StatusCode, Refusal)> {
+    let Some(id) = head.header("mcp-session-id") else {
+        let reason = "header Mcp-Session-Id is missing; send initialize first";
+        return Err((StatusCode::BadRequest, Refusal::new(code::INVALID_REQUEST, reason)));
+    };
+    core.sessions.find(id).filter(|session| matches!(session.link, Link::Streams(_))).ok_or_else(
+        || {
+            let reason = "session not found; send initialize to open one";
+            (StatusCode::NotFound, Refusal::new(code::INVALID_REQUEST, reason))
+        },
+    )
+}
+
+fn name(mut response: Response, session: &Session) -> Response {
+    set_header(&mut response, "mcp-session-id", &session.id);
+    response
+}

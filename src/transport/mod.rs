@@ -1,0 +1,18 @@
+//! The three transports on one path: from a whole HTTP request to whole MCP requests, and back.
+//!
+//! This is the edge: it alone reads headers. What it hands to dispatch is complete.
+
+mod batch;
+mod cors;
+mod duplex;
+mod endpoint;
+mod event_stream;
+mod exchange;
+mod header;
+mod legacy;
+mod modern;
+mod sse;
+mod streamable;
+mod websocket;
+
+pub(crate) use endpoint::Endpoint;

@@ -1,0 +1,58 @@
+//! A modern POST: everything about the request is in it, and leaving its stream cancels it.
+
+use std::sync::Arc;
+
+use super::event_stream::Presence;
+use super::exchange::{Exchange, Form};
+use super::{header, streamable};
+use crate::core::Core;
+use crate::dispatch::{Request, dispatch, is_known};
+use crate::http::{HalfClose, Incoming, Outcome};
+use crate::protocol::{Meta, Refusal, Revision};
+use crate::rpc::{Message, code};
+use crate::session::InFlight;
+
+/// Serves one modern request.
+pub(super) fn post(
+    core: &Arc<Core>,
+    incoming: &Incoming,
+    form: Form,
+    message: Message,
+    (revision, meta): (Revision, Box<Meta>),
+) -> Outcome {
+    // Only requests are classified as modern.
+    let Message::Request { id, method, params } = message else {
+        return streamable::refuse(None, &Refusal::new(code::INVALID_REQUEST, "not a request"));
+    };
+    let head = &incoming.head;
+    if let Err(refusal) = header::check(head, &method, &params) {
+        return streamable::refuse(Some(&id), &refusal);
+    }
+    // An unknown method is 404 whatever else is wrong with it: that tells a client the era.
+    if is_known(&method, revision)
+        && let Err(refusal) = header::check_params(core, head, &method, &params)
+    {
+        return streamable::refuse(Some(&id), &refusal);
+    }
+    if method == "subscriptions/listen" && form == Form::Json {
+        let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
+        let status = http_types::StatusCode::NotAcceptable;
+        return streamable::refuse_with(status, Some(&id), &refusal);
+    }
+    let exchange = Exchange::modern(&core.env, form);
+    let scope: Arc<InFlight> = Arc::default();
+    let request = Request {
+        id,
+        method,
+        params,
+        revision,
+        meta,
+        session: None,
+        scope: scope.clone(),
+        sink: exchange.clone(),
+        transport: "http",
+        remote: incoming.peer.address.clone(),
+    };
+    dispatch(core, request);
+    streamable::conclude(exchange, Presence::Exchange(scope), HalfClose::Gone)
+}
