@@ -190,7 +190,7 @@ impl CallState {
 
     fn audit(&self, outcome: Outcome, bytes_out: u64) {
         let started = self.started.get().copied();
-        self.core.hooks.audit(&Audit {
+        self.core.env.hooks.audit(&Audit {
             tool: &self.tool,
             arguments: self.arguments.get(),
             outcome,
@@ -239,7 +239,7 @@ impl CallState {
         match check_output(running, &result) {
             Ok(()) => result,
             Err(problem) => {
-                self.core.log(Level::Error, "tool", format_args!("{}: {problem}", self.tool));
+                self.core.env.log(Level::Error, "tool", format_args!("{}: {problem}", self.tool));
                 ToolResult::error(format!(
                     "{} returned a result that its own output schema forbids: {problem}",
                     self.tool
@@ -388,7 +388,8 @@ impl CallHandle {
     /// Answers that the tool cannot run at the moment.
     pub(crate) fn refuse_busy(&self) {
         let state = &self.0;
-        let reply = state.answer_error(format!("{} is busy; try again in a few seconds", state.tool));
+        let reply =
+            state.answer_error(format!("{} is busy; try again in a few seconds", state.tool));
         state.end(Outcome::Failed, Some(reply));
     }
 

@@ -44,7 +44,9 @@ impl Caller {
         };
         Caller {
             principal: String::new(),
-            session: session.map(|session| session.id.chars().take(8).collect()).unwrap_or_default(),
+            session: session
+                .map(|session| session.id.chars().take(8).collect())
+                .unwrap_or_default(),
             client_name: client.name,
             client_version: client.version,
             protocol: revision.as_str(),

@@ -34,12 +34,7 @@ impl Changes {
                     changes.flush();
                 }
             });
-            Changes {
-                env,
-                listeners: Mutex::default(),
-                pending: AtomicBool::new(false),
-                flush,
-            }
+            Changes { env, listeners: Mutex::default(), pending: AtomicBool::new(false), flush }
         })
     }
 

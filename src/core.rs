@@ -1,6 +1,5 @@
 //! The middle of a server: what dispatch works with. Knows no transport and no socket.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use crate::calls::Calls;
 use crate::changes::Changes;
 use crate::env::Env;
 use crate::error::Result;
-use crate::hooks::{HookSlot, Level};
 use crate::identity::{Identity, Introduction};
 use crate::limits::Limits;
 use crate::pool::Pool;
@@ -25,7 +23,6 @@ pub(crate) struct Core {
     pub(crate) env: Arc<Env>,
     pub(crate) identity: Introduction,
     pub(crate) options: Options,
-    pub(crate) hooks: HookSlot,
     pub(crate) registry: Registry<ToolFn>,
     pub(crate) pool: Pool,
     pub(crate) sessions: Arc<SessionStore>,
@@ -76,7 +73,6 @@ impl Core {
         let env = Env::new(limits);
         Ok(Arc::new(Core {
             identity: Introduction::new(identity)?,
-            hooks: env.hooks.clone(),
             registry: Registry::new(options.read_only),
             pool: Pool::new(),
             sessions: SessionStore::new(env.clone()),
@@ -86,10 +82,6 @@ impl Core {
             options,
             env,
         }))
-    }
-
-    pub(crate) fn log(&self, level: Level, part: &str, text: fmt::Arguments<'_>) {
-        self.hooks.log(level, part, text);
     }
 
     /// Remembers work that `cancel_open_work` must end. Weak: finished work costs nothing.

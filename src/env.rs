@@ -1,9 +1,10 @@
 //! What every part of one server shares: its bounds, its counters, its clock and its log.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::hooks::HookSlot;
+use crate::hooks::{HookSlot, Level};
 use crate::limits::Limits;
 use crate::stats::Counters;
 
@@ -18,6 +19,16 @@ pub(crate) struct Env {
 
 impl Env {
     pub(crate) fn new(limits: Limits) -> Arc<Env> {
-        Arc::new(Env { limits, counters: Counters::default(), clock: Clock::new(), hooks: HookSlot::default() })
+        Arc::new(Env {
+            limits,
+            counters: Counters::default(),
+            clock: Clock::new(),
+            hooks: HookSlot::default(),
+        })
+    }
+
+    /// Tells the host what happened in `part` of the server.
+    pub(crate) fn log(&self, level: Level, part: &str, text: fmt::Arguments<'_>) {
+        self.hooks.log(level, part, text);
     }
 }

@@ -88,6 +88,7 @@ pub enum Outcome {
 /// The host's listeners. All may be called from any thread of the server, several at once, and
 /// must not call back into the server.
 #[derive(Default)]
+#[expect(clippy::type_complexity, reason = "an alias per field would hide the signatures")]
 pub struct Hooks {
     /// Gets each log line: level, the part of emcp it comes from, text.
     pub log: Option<Box<dyn Fn(Level, &str, &str) + Send + Sync>>,

@@ -77,7 +77,7 @@ impl Introduction {
         out.push_str(r#"{"resultType":"complete""#);
         out.push_str(members);
         out.push_str(r#","_meta":{"#);
-        for (key, json) in own_meta {
+        if let Some((key, json)) = own_meta {
             for part in ["\"", key, "\":", json, ","] {
                 out.push_str(part);
             }

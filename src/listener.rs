@@ -22,7 +22,10 @@ const BACKLOG: i32 = 256;
 #[derive(Debug)]
 pub(crate) enum Address {
     Tcp(SocketAddr),
-    Unix { path: PathBuf, mode: u32 },
+    Unix {
+        path: PathBuf,
+        mode: u32,
+    },
     /// A listening socket that somebody else has opened, such as systemd.
     Inherited(OwnedFd),
 }
@@ -66,8 +69,9 @@ impl Address {
     pub(crate) fn bind(self) -> Result<Listener> {
         match self {
             Address::Tcp(addr) => bind_tcp(addr).map_err(|error| named(&addr.to_string(), &error)),
-            Address::Unix { path, mode } => bind_unix(&path, mode)
-                .map_err(|error| named(&path.display().to_string(), &error)),
+            Address::Unix { path, mode } => {
+                bind_unix(&path, mode).map_err(|error| named(&path.display().to_string(), &error))
+            }
             Address::Inherited(fd) => adopt_listener(fd),
         }
     }
@@ -177,7 +181,10 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
 fn remove_stale(path: &Path) -> io::Result<()> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is there"));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no socket is there",
+        ));
     }
     if UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"));
@@ -208,14 +215,26 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for text in ["tcp:127.0.0.1:0", "tcp:[::1]:80", "tcp:localhost:80", "unix:/run/a.sock",
-            "unix:/run/a.sock?mode=0660"]
-        {
+        for text in [
+            "tcp:127.0.0.1:0",
+            "tcp:[::1]:80",
+            "tcp:localhost:80",
+            "unix:/run/a.sock",
+            "unix:/run/a.sock?mode=0660",
+        ] {
             assert!(Address::parse(text).is_ok(), "{text}");
         }
-        for text in ["", "127.0.0.1:80", "tcp:host:80", "tcp:127.0.0.1", "unix:a.sock",
-            "unix:/a?mode=9", "unix:/a?mode=07777", "unix:/a?group=x", "fd:3"]
-        {
+        for text in [
+            "",
+            "127.0.0.1:80",
+            "tcp:host:80",
+            "tcp:127.0.0.1",
+            "unix:a.sock",
+            "unix:/a?mode=9",
+            "unix:/a?mode=07777",
+            "unix:/a?group=x",
+            "fd:3",
+        ] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
     }

@@ -58,14 +58,16 @@ impl Policy {
         if let Some(host) = head.host.as_deref().filter(|_| !is_local)
             && !self.allows_host(host)
         {
-            let reason = format!("host {host:?} is not allowed; the daemon can add it to allowed_hosts");
+            let reason =
+                format!("host {host:?} is not allowed; the daemon can add it to allowed_hosts");
             return Err(denied(StatusCode::Forbidden, reason));
         }
         if let Some(origin) = head.header("origin")
             && !self.allows_origin(origin, head.host.as_deref())
         {
-            let reason =
-                format!("origin {origin:?} is not allowed; the daemon can add it to allowed_origins");
+            let reason = format!(
+                "origin {origin:?} is not allowed; the daemon can add it to allowed_origins"
+            );
             return Err(denied(StatusCode::Forbidden, reason));
         }
         match head.method {
@@ -143,14 +145,28 @@ mod tests {
     #[test]
     fn hosts() {
         let policy = policy(&["Agent.example", "10.0.0.7:19990"], &[]);
-        for host in ["localhost", "127.0.0.1:80", "127.9.9.9", "[::1]:19990", "[::1]",
-            "LOCALHOST:1", "agent.example", "agent.example:19990", "10.0.0.7:19990"]
-        {
+        for host in [
+            "localhost",
+            "127.0.0.1:80",
+            "127.9.9.9",
+            "[::1]:19990",
+            "[::1]",
+            "LOCALHOST:1",
+            "agent.example",
+            "agent.example:19990",
+            "10.0.0.7:19990",
+        ] {
             assert!(policy.allows_host(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
-            "10.0.0.7", "0x7f.1", "agent.example.evil", ""]
-        {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.7",
+            "0x7f.1",
+            "agent.example.evil",
+            "",
+        ] {
             assert!(!policy.allows_host(host), "{host}");
         }
     }
@@ -159,14 +175,24 @@ mod tests {
     fn origins() {
         let policy = policy(&[], &["https://ui.example"]);
         let allows = |origin| policy.allows_origin(origin, Some("agent.example:19990"));
-        for origin in ["http://localhost:6274", "https://127.0.0.1", "http://[::1]:1",
-            "https://ui.example", "http://agent.example:19990"]
-        {
+        for origin in [
+            "http://localhost:6274",
+            "https://127.0.0.1",
+            "http://[::1]:1",
+            "https://ui.example",
+            "http://agent.example:19990",
+        ] {
             assert!(allows(origin), "{origin}");
         }
-        for origin in ["null", "http://evil.example", "https://ui.example.evil",
-            "http://agent.example", "file://", "http://localhost.evil", ""]
-        {
+        for origin in [
+            "null",
+            "http://evil.example",
+            "https://ui.example.evil",
+            "http://agent.example",
+            "file://",
+            "http://localhost.evil",
+            "",
+        ] {
             assert!(!allows(origin), "{origin}");
         }
     }

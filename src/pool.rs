@@ -61,11 +61,8 @@ struct Queue {
 
 impl Pool {
     pub(crate) fn new() -> Pool {
-        let shared = Shared {
-            queue: Mutex::default(),
-            work: Condvar::new(),
-            ended: Condvar::new(),
-        };
+        let shared =
+            Shared { queue: Mutex::default(), work: Condvar::new(), ended: Condvar::new() };
         Pool { shared: Arc::new(shared), threads: Mutex::default() }
     }
 
@@ -79,13 +76,14 @@ impl Pool {
             let name = NAMES.get(number).copied().unwrap_or("emcp-w");
             let (shared, hooks) = (self.shared.clone(), hooks.clone());
             lock(&self.shared.queue).workers += 1;
-            let thread = Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(move || {
-                adopt_thread();
-                // Counted out even if a job's panic got past its own catch.
-                let _end = EndOfWorker(shared.clone());
-                let _announced = hooks.thread(name);
-                shared.work();
-            });
+            let thread =
+                Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(move || {
+                    adopt_thread();
+                    // Counted out even if a job's panic got past its own catch.
+                    let _end = EndOfWorker(shared.clone());
+                    let _announced = hooks.thread(name);
+                    shared.work();
+                });
             match thread {
                 Ok(thread) => lock(&self.threads).push(thread),
                 Err(error) => {

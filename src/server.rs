@@ -99,7 +99,7 @@ impl Server {
     /// [`Error::State`] when they are set already or the server has started.
     pub fn set_hooks(&self, hooks: Hooks) -> Result<()> {
         let state = lock(&self.state);
-        if !matches!(*state, State::Created(_)) || !self.core.hooks.set(hooks) {
+        if !matches!(*state, State::Created(_)) || !self.core.env.hooks.set(hooks) {
             return Err(Error::State("hooks are set once, before start".into()));
         }
         Ok(())
@@ -307,7 +307,7 @@ impl Server {
         async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
         let listeners: Vec<Listener> =
             addresses.into_iter().map(Address::bind).collect::<Result<_>>()?;
-        self.core.pool.start(self.core.options.workers.max(1), &self.core.hooks)?;
+        self.core.pool.start(self.core.options.workers.max(1), &self.core.env.hooks)?;
         let (ending, end) = bounded::<Infallible>(1);
         let (draining, drain) = bounded::<Infallible>(1);
         let executor = Arc::new(Executor::new());
@@ -351,17 +351,15 @@ impl Running {
         let executor = Arc::downgrade(&self.executor);
         let accepting = async move {
             loop {
-                let next = futures_lite::future::or(
-                    async { Some(listener.accept().await) },
-                    async {
+                let next =
+                    futures_lite::future::or(async { Some(listener.accept().await) }, async {
                         let _ = drain.recv().await;
                         None
-                    },
-                );
+                    });
                 let from = match next.await {
                     Some(Ok(accepted)) => accepted,
                     Some(Err(error)) => {
-                        core.log(Level::Warning, "listener", format_args!("accept: {error}"));
+                        core.env.log(Level::Warning, "listener", format_args!("accept: {error}"));
                         async_io::Timer::after(ACCEPT_PAUSE).await;
                         continue;
                     }
@@ -422,7 +420,7 @@ fn start_io_thread(
     let core = core.clone();
     Builder::new().name("emcp-io".into()).stack_size(IO_STACK_BYTES).spawn(move || {
         adopt_thread();
-        let _announced = core.hooks.thread("emcp-io");
+        let _announced = core.env.hooks.thread("emcp-io");
         loop {
             let run = std::panic::AssertUnwindSafe(|| {
                 async_io::block_on(executor.run(async {
@@ -433,7 +431,7 @@ fn start_io_thread(
                 return;
             }
             core.env.counters.panics.up();
-            core.log(Level::Error, "io", format_args!("a task panicked and was dropped"));
+            core.env.log(Level::Error, "io", format_args!("a task panicked and was dropped"));
         }
     })
 }
@@ -487,8 +485,16 @@ impl Drop for OpenSlot {
 /// reach a thread of the daemon. Faults stay: they belong to the thread that causes them.
 fn block_signals() -> Result<SigSet> {
     let mut blocked = SigSet::all();
-    let faults = [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT,
-        Signal::SIGTRAP, Signal::SIGSYS, Signal::SIGPROF];
+    let faults = [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGABRT,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
+        Signal::SIGPROF,
+    ];
     faults.into_iter().for_each(|fault| blocked.remove(fault));
     let mut before = SigSet::empty();
     pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&blocked), Some(&mut before))

@@ -89,7 +89,9 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
 
 fn find(name: &str, revision: Revision) -> Option<&'static Method> {
     let era = if revision.is_modern() { Era::Modern } else { Era::Legacy };
-    METHODS.iter().find(|method| method.name == name && (method.era == era || method.era == Era::Both))
+    METHODS
+        .iter()
+        .find(|method| method.name == name && (method.era == era || method.era == Era::Both))
 }
 
 impl Request {

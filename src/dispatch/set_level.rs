@@ -18,8 +18,9 @@ struct Params<'a> {
 
 pub(super) fn run(_core: &Arc<Core>, request: Request) {
     let level = match request.read::<Params<'_>>() {
-        Ok(params) => Level::parse(&params.level)
-            .ok_or_else(|| format!("unknown level; use one of {}", Level::ALL.map(Level::as_str).join(", "))),
+        Ok(params) => Level::parse(&params.level).ok_or_else(|| {
+            format!("unknown level; use one of {}", Level::ALL.map(Level::as_str).join(", "))
+        }),
         Err(problem) => Err(problem),
     };
     match level {

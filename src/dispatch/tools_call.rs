@@ -116,7 +116,7 @@ fn guarded(core: &Core, running: &Running<ToolFn>, call: Call) {
     let handle = call.handle();
     if catch_unwind(AssertUnwindSafe(|| running.function()(call))).is_err() {
         core.env.counters.panics.up();
-        core.log(Level::Error, "tool", format_args!("{} panicked", handle.tool()));
+        core.env.log(Level::Error, "tool", format_args!("{} panicked", handle.tool()));
     }
 }
 

@@ -24,11 +24,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     };
     let Ok(page) = core.registry.page(cursor.as_deref(), core.env.limits.page, request.revision)
     else {
-        return request.fail(
-            code::INVALID_PARAMS,
-            "invalid cursor; list again without one",
-            None,
-        );
+        return request.fail(code::INVALID_PARAMS, "invalid cursor; list again without one", None);
     };
     let mut members = String::with_capacity(page.tools.len() + 64);
     members.push_str(r#""tools":"#);

@@ -26,6 +26,7 @@ use super::{
     BoxFuture, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, Takeover, Version,
 };
 use crate::env::Env;
+use crate::hooks::Level;
 
 /// Serves one connection until it ends.
 ///
@@ -253,7 +254,7 @@ impl Connection {
         // A client that ended its side asks for nothing more than what is buffered.
         let is_over = self.wire.is_at_end() && self.wire.buffered().is_empty();
         let persist = terms.persist && !is_over && !self.drain.is_closed();
-        let reply = finish(response, Terms { persist, ..terms });
+        let reply = finish(response, Terms { persist, ..terms }, &self.env);
         let goes_on = reply.persist;
         match pump(&mut self.wire, &self.env, reply).await {
             Ok(()) if goes_on => Next::Request,
@@ -284,7 +285,8 @@ impl Connection {
             return self.send(response, terms).await;
         }
         let Some(head) = upgrade_head(&headers) else {
-            log::error!("an upgrade with an invalid header was replaced by 500");
+            let text = format_args!("an upgrade with an invalid header was replaced by 500");
+            self.env.log(Level::Error, "http", text);
             return self.send(internal_error(), terms).await;
         };
         match self.wire.write_all(&head).await {

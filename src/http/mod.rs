@@ -8,7 +8,6 @@
 //! ```text
 //! wire > guard > Head > Service::admit > body > decode > Service::respond > response > writer
 //! ```
-#![allow(dead_code, unused_imports)]
 
 mod body;
 pub(crate) mod connection;
@@ -72,7 +71,6 @@ pub(crate) trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     /// The reply to send. The connection closes after it when a body is still unread.
-    #[expect(clippy::result_large_err, reason = "refusals are rare and never travel far")]
     fn admit(&self, head: &Head, peer: &Peer) -> Result<(), Response>;
 
     /// Takes one whole request. Must not block: it runs on the I/O thread.

@@ -16,6 +16,8 @@ use http_types::{Body, Method, Response, StatusCode};
 
 use super::Version;
 use super::guard::is_token_byte;
+use crate::env::Env;
+use crate::hooks::Level;
 
 /// A response without a body.
 pub(crate) fn response(status: StatusCode) -> Response {
@@ -42,13 +44,11 @@ pub(crate) fn event_stream(reader: impl AsyncBufRead + Unpin + Send + Sync + 'st
     response
 }
 
-/// Sets a header. A name or value that could break the head is dropped and logged.
+/// Sets a header. A name or value that could break the head is dropped: the reply without it is
+/// worth more than none.
 pub(crate) fn set_header(response: &mut Response, name: &'static str, value: &str) {
     if is_safe(name, value) {
         response.insert_header(name, value);
-    } else {
-        // The value may hold a secret or come from a client: it stays out of the log.
-        log::error!("response header {name:?} is not valid and was dropped");
     }
 }
 
@@ -83,11 +83,12 @@ pub(super) struct Reply {
 }
 
 /// Checks `response` and gives it the framing that `terms` demand.
-pub(super) fn finish(response: Response, terms: Terms) -> Reply {
+pub(super) fn finish(response: Response, terms: Terms, env: &Env) -> Reply {
     let mut response = if is_sound(&response) {
         response
     } else {
-        log::error!("a response with an invalid status or header was replaced by 500");
+        let line = format_args!("a response with an invalid status or header was replaced by 500");
+        env.log(Level::Error, "http", line);
         text(StatusCode::InternalServerError, "the server made an invalid response")
     };
     let is_bodiless = matches!(response.status(), StatusCode::NoContent | StatusCode::NotModified);
@@ -250,12 +251,13 @@ impl AsyncBufRead for Promised {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
 
     const TERMS: Terms = Terms { method: Method::Get, version: Version::Http11, persist: true };
 
     /// The whole reply as text, with the date taken out.
     fn written(response: Response, terms: Terms) -> (String, bool) {
-        let mut reply = finish(response, terms);
+        let mut reply = finish(response, terms, &Env::new(Limits::default()));
         let mut text = String::new();
         futures_lite::future::block_on(reply.bytes.read_to_string(&mut text)).unwrap();
         let date = date(str::to_owned);
@@ -343,7 +345,7 @@ mod tests {
     fn a_short_body_is_an_error() {
         let mut reply = response(StatusCode::Ok);
         reply.set_body(Body::from_reader(Cursor::new(b"ab"), Some(3)));
-        let mut reply = finish(reply, TERMS);
+        let mut reply = finish(reply, TERMS, &Env::new(Limits::default()));
         let mut bytes = Vec::new();
         let read = futures_lite::future::block_on(reply.bytes.read_to_end(&mut bytes));
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::env::Env;
+use crate::hooks::Level;
 
 /// Runs `work`. A panic becomes `None`, is counted and goes to the log as one in `place`.
 pub(super) fn shielded<T>(env: &Env, place: &str, work: impl FnOnce() -> T) -> Option<T> {
@@ -12,7 +13,8 @@ pub(super) fn shielded<T>(env: &Env, place: &str, work: impl FnOnce() -> T) -> O
         Ok(value) => Some(value),
         Err(payload) => {
             env.counters.panics.up();
-            log::error!("panic in {place}: {}", message(payload.as_ref()));
+            let text = message(payload.as_ref());
+            env.log(Level::Error, "http", format_args!("panic in {place}: {text}"));
             None
         }
     }

@@ -11,6 +11,7 @@ use super::response::Reply;
 use super::shield::shielded;
 use super::wire::{Departure, Lost, Wire};
 use crate::env::Env;
+use crate::hooks::Level;
 
 /// Sends `reply` to its end.
 ///
@@ -83,7 +84,8 @@ impl Pump {
                     break;
                 }
                 Some(Poll::Ready(Err(error))) => {
-                    log::warn!("a response body failed: {error}");
+                    let text = format_args!("a response body failed: {error}");
+                    self.env.log(Level::Warning, "http", text);
                     return Err(Lost);
                 }
                 None => return Err(Lost),

@@ -180,7 +180,10 @@ mod tests {
     fn claims_that_do_not_hold() {
         let other = format!("{},{CAPABILITIES}", CLAIM.replace("2026", "2027"));
         assert_eq!(verdict(&call("tools/list", &other), Channel::Duplex), "-32022");
-        assert_eq!(verdict(&call("tools/list", &other), Channel::Post(Some("2026-07-28"))), "-32020");
+        assert_eq!(
+            verdict(&call("tools/list", &other), Channel::Post(Some("2026-07-28"))),
+            "-32020"
+        );
         let legacy = format!("{},{CAPABILITIES}", CLAIM.replace("2026-07-28", "2025-06-18"));
         assert_eq!(verdict(&call("tools/list", &legacy), Channel::Duplex), "-32022");
     }

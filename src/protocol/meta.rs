@@ -174,7 +174,8 @@ mod tests {
     fn odd_members_are_absent_or_kept_as_text() {
         assert!(read("{}").version.is_none());
         assert!(read(r#"{"_meta":7}"#).version.is_none());
-        let meta = read(r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":7,"progressToken":{}}}"#);
+        let meta =
+            read(r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":7,"progressToken":{}}}"#);
         assert_eq!(meta.version.as_deref(), Some("7"));
         assert!(meta.progress_token.is_none());
     }

@@ -14,7 +14,8 @@ pub(crate) enum Revision {
 use Revision::*;
 
 impl Revision {
-    pub(crate) const ALL: [Revision; 5] = [V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28];
+    pub(crate) const ALL: [Revision; 5] =
+        [V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28];
 
     /// What a client without `MCP-Protocol-Version` is taken to speak (2025-06-18 and later,
     /// Streamable HTTP, protocol version header).

@@ -73,11 +73,6 @@ impl<F> Entry<F> {
         }
     }
 
-    /// Calls that run at the moment.
-    pub(crate) fn running(&self) -> usize {
-        lock(&self.gate).running
-    }
-
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled.load(Relaxed)
     }
@@ -141,7 +136,6 @@ mod tests {
         assert_eq!(entry.enter().err(), Some(Refused::Busy));
         drop(first);
         assert!(entry.enter().is_ok());
-        assert_eq!(entry.running(), 0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use cursor::BadCursor;
 pub(crate) use entry::{Entry, Refused, Running};
-pub(crate) use header_param::{HeaderParam, check as check_headers, decode_sentinel};
+pub(crate) use header_param::{check as check_headers, decode_sentinel};
 pub use param::{Param, ParamKind};
 pub(crate) use schema::Schema;
 pub use tool::{Tool, ToolFlags};

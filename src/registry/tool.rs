@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
-use crate::registry::header_param::{self, HeaderParam};
 use crate::protocol::Revision;
+use crate::registry::header_param::{self, HeaderParam};
 use crate::registry::{Param, Schema, param};
 
 /// The input schema of a tool without arguments, as the specification words it.

@@ -17,8 +17,11 @@ pub(crate) trait Cancel: Send + Sync {
 #[derive(Default)]
 pub(crate) struct InFlight {
     // A list and no map: a peer has a handful of requests in flight, and most have one.
-    entries: Mutex<Vec<(Box<str>, Arc<dyn Cancel>)>>,
+    entries: Mutex<Vec<Entry>>,
 }
+
+/// An id's key and the work behind it.
+type Entry = (Box<str>, Arc<dyn Cancel>);
 
 /// Why a request was not taken in.
 #[derive(Debug, PartialEq, Eq)]

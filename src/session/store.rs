@@ -117,7 +117,8 @@ impl SessionStore {
     }
 
     fn expire(&self) {
-        let idle_ms = u64::try_from(self.env.limits.session_idle_time.as_millis()).unwrap_or(u64::MAX);
+        let idle_ms =
+            u64::try_from(self.env.limits.session_idle_time.as_millis()).unwrap_or(u64::MAX);
         let now = self.env.clock.now_ms();
         let mut expired = Vec::new();
         let mut next: Option<u64> = None;
@@ -148,7 +149,8 @@ mod tests {
     use crate::limits::Limits;
 
     fn store(sessions: usize) -> (Arc<SessionStore>, Arc<Env>) {
-        let env = Env::new(Limits { sessions, session_idle_time: Duration::ZERO, ..Limits::default() });
+        let env =
+            Env::new(Limits { sessions, session_idle_time: Duration::ZERO, ..Limits::default() });
         (SessionStore::new(env.clone()), env)
     }
 

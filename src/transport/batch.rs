@@ -30,8 +30,9 @@ impl Batch {
         items: Vec<Result<Message, Malformed>>,
         origin: &Origin,
     ) {
-        let wants_answer =
-            |item: &&Result<Message, Malformed>| matches!(item, Ok(Message::Request { .. }) | Err(_));
+        let wants_answer = |item: &&Result<Message, Malformed>| {
+            matches!(item, Ok(Message::Request { .. }) | Err(_))
+        };
         let open = items.iter().filter(wants_answer).count();
         let state = Mutex::new(State { open, answers: Vec::with_capacity(open) });
         let batch = Arc::new(Batch { parent: origin.sink.clone(), state });

@@ -24,9 +24,11 @@ impl Endpoint {
 
     fn route(&self, incoming: Incoming, route: Route) -> Outcome {
         let head = &incoming.head;
-        match head.method {
+        match incoming.request.method() {
             Method::Options => Outcome::Respond(cors::preflight(head)),
-            Method::Get if head.has_token("upgrade", "websocket") && self.core.options.websocket => {
+            Method::Get
+                if head.has_token("upgrade", "websocket") && self.core.options.websocket =>
+            {
                 websocket::upgrade(&self.core, incoming)
             }
             Method::Get if is_modern_header(head.header("mcp-protocol-version")) => {

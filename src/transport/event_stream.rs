@@ -111,7 +111,11 @@ impl EventStream {
 
     /// Starts the standalone stream at the present: what was sent before it is not replayed.
     pub(super) fn prime_at(&mut self, id: EventId) {
-        self.push_fields(&[("id", &id.to_string()), ("retry", &RETRY_MS.to_string()), ("data", "")]);
+        self.push_fields(&[
+            ("id", &id.to_string()),
+            ("retry", &RETRY_MS.to_string()),
+            ("data", ""),
+        ]);
     }
 
     /// Says where to post to: the first event of HTTP+SSE.

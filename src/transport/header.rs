@@ -24,7 +24,9 @@ pub(super) fn check(head: &Head, method: &str, params: &RawParams) -> Result<(),
     let decoded = decode_sentinel(value)
         .map_err(|_| mismatch(format!("header Mcp-Name is not valid base64: {value:?}")))?;
     if *decoded != *expected {
-        return Err(mismatch(format!("header Mcp-Name is {decoded:?}, the body says {expected:?}")));
+        return Err(mismatch(format!(
+            "header Mcp-Name is {decoded:?}, the body says {expected:?}"
+        )));
     }
     Ok(())
 }

@@ -10,13 +10,12 @@ use super::event_stream::{self, EventStream, Presence, StreamSlot, standalone};
 use super::exchange::{Exchange, Form};
 use super::{duplex, streamable};
 use crate::core::Core;
+use crate::hooks::Level;
 use crate::http::response::{response, set_header, text};
 use crate::http::{HalfClose, Head, Incoming, Outcome};
 use crate::protocol::{Channel, Meta, Refusal, Verdict, classify};
 use crate::rpc::{Malformed, Message, code};
-use crate::session::{
-    Close, EventId, Link, Outbox, Resumed, Session, Streams, WhenFull,
-};
+use crate::session::{Close, EventId, Link, Outbox, Resumed, Session, Streams, WhenFull};
 
 /// Opens a session. Every client gets one: without its id, the GET that follows could not be told
 /// from one that starts HTTP+SSE.
@@ -30,7 +29,7 @@ pub(super) fn initialize(
     let session = match core.sessions.open(Link::Streams(Streams::new(core.env.clone()))) {
         Ok(session) => session,
         Err(error) => {
-            core.log(crate::Level::Error, "session", format_args!("{error}"));
+            core.env.log(Level::Error, "session", format_args!("{error}"));
             return Outcome::Respond(text(StatusCode::ServiceUnavailable, "no session available"));
         }
     };
@@ -102,9 +101,8 @@ pub(super) fn batch(
         let reason = "initialize and requests with metadata of their own do not go into a batch";
         return streamable::refuse(None, &Refusal::new(code::INVALID_REQUEST, reason));
     }
-    let wants_answer = |item: &Result<Message, Malformed>| {
-        matches!(item, Ok(Message::Request { .. }) | Err(_))
-    };
+    let wants_answer =
+        |item: &Result<Message, Malformed>| matches!(item, Ok(Message::Request { .. }) | Err(_));
     if !items.iter().any(wants_answer) {
         let sink = Exchange::plain(&core.env, Form::Json);
         Batch::run(core, &session, items, &duplex::Origin::post(incoming, sink));

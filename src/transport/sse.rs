@@ -9,6 +9,7 @@ use super::endpoint::not_allowed;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::legacy::no_stream;
 use crate::core::Core;
+use crate::hooks::Level;
 use crate::http::response::{response, text};
 use crate::http::{Head, Incoming, Outcome};
 use crate::session::{Link, Outbox, WhenFull};
@@ -29,7 +30,7 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let session = match core.sessions.open(Link::Duplex(outbox.clone())) {
         Ok(session) => session,
         Err(error) => {
-            core.log(crate::Level::Error, "session", format_args!("{error}"));
+            core.env.log(Level::Error, "session", format_args!("{error}"));
             return Outcome::Respond(text(StatusCode::ServiceUnavailable, "no session available"));
         }
     };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http_types::{Response, StatusCode};
 
-use super::exchange::{Exchange, Form, modern_status};
 use super::event_stream::Presence;
+use super::exchange::{Exchange, Form, modern_status};
 use super::{legacy, modern};
 use crate::core::Core;
 use crate::http::response::{json, response, text};
@@ -108,7 +108,9 @@ fn form(head: &Head, route: Route) -> Form {
         () if is_forced || !accept.json => Form::Stream,
         // A modern listen has no other form, so a wildcard that does not name it still allows it.
         () if accept.names_stream => Form::Either,
-        () if accept.stream && is_modern_header(head.header("mcp-protocol-version")) => Form::Either,
+        () if accept.stream && is_modern_header(head.header("mcp-protocol-version")) => {
+            Form::Either
+        }
         () => Form::Json,
     }
 }
