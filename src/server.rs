@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,8 @@ struct Running {
     /// Dropped to end the I/O thread.
     ending: Sender<Infallible>,
     io_thread: JoinHandle<()>,
+    /// Disconnects when the I/O thread ends.
+    io_ended: mpsc::Receiver<Infallible>,
 }
 
 /// Stack of the I/O thread. It runs our own code, JSON parsers bounded in depth, and tools that
@@ -257,6 +260,10 @@ impl Server {
         // Every stream has its last words queued; give the I/O thread a moment to send them.
         running.open.wait_empty(FLUSH_TIME.min(self.core.env.limits.stop_time));
         drop(running.ending);
+        let rest = deadline.saturating_duration_since(Instant::now());
+        if running.io_ended.recv_timeout(rest) == Err(RecvTimeoutError::Timeout) {
+            return Err(Error::TimedOut("an inline tool function did not return".into()));
+        }
         // Its panics have been caught and logged where they happened.
         let _ = running.io_thread.join();
         // The last clone: dropping it drops every connection that is left.
@@ -312,7 +319,8 @@ impl Server {
         let (draining, drain) = bounded::<Infallible>(1);
         let executor = Arc::new(Executor::new());
         executor.spawn(self.core.env.clock.clone().run()).detach();
-        let io_thread = match start_io_thread(&self.core, executor.clone(), end) {
+        let (io_alive, io_ended) = mpsc::channel();
+        let io_thread = match start_io_thread(&self.core, executor.clone(), end, io_alive) {
             Ok(thread) => thread,
             Err(error) => {
                 self.core.pool.stop(self.core.env.limits.stop_time);
@@ -328,6 +336,7 @@ impl Server {
             drain,
             ending,
             io_thread,
+            io_ended,
         };
         listeners.into_iter().for_each(|listener| running.accept(&self.core, listener));
         Ok(running)
@@ -416,10 +425,13 @@ fn start_io_thread(
     core: &Arc<Core>,
     executor: Arc<Executor<'static>>,
     end: Receiver<Infallible>,
+    alive: mpsc::Sender<Infallible>,
 ) -> std::io::Result<JoinHandle<()>> {
     let core = core.clone();
     Builder::new().name("emcp-io".into()).stack_size(IO_STACK_BYTES).spawn(move || {
         adopt_thread();
+        // Dropped last, when everything else of this thread is gone.
+        let _alive = alive;
         let _announced = core.env.hooks.thread("emcp-io");
         loop {
             let run = std::panic::AssertUnwindSafe(|| {

@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::http::response::{close_after, response, set_header, text};
 use crate::http::{Head, Incoming, Outcome, Peer, Service};
 use crate::policy::{Denied, METHODS, Policy, Route};
-use crate::protocol::is_modern_header;
+use crate::protocol::{Revision, is_modern_header};
 
 /// The service behind every connection.
 pub(crate) struct Endpoint {
@@ -24,6 +24,7 @@ impl Endpoint {
 
     fn route(&self, incoming: Incoming, route: Route) -> Outcome {
         let head = &incoming.head;
+        let version = head.header("mcp-protocol-version");
         match incoming.request.method() {
             Method::Options => Outcome::Respond(cors::preflight(head)),
             Method::Get
@@ -31,7 +32,12 @@ impl Endpoint {
             {
                 websocket::upgrade(&self.core, incoming)
             }
-            Method::Get if is_modern_header(head.header("mcp-protocol-version")) => {
+            // A POST is answered in JSON-RPC; these have no message to answer.
+            Method::Get | Method::Delete if version.is_some_and(is_unknown) => {
+                let reason = "MCP-Protocol-Version names no revision that is served here";
+                Outcome::Respond(text(StatusCode::BadRequest, reason))
+            }
+            Method::Get if is_modern_header(version) => {
                 not_allowed("POST", "this revision has no GET")
             }
             Method::Get if route == Route::Sse => sse::open(&self.core, &incoming),
@@ -39,7 +45,7 @@ impl Endpoint {
                 legacy::stream(&self.core, &incoming)
             }
             Method::Get => sse::open(&self.core, &incoming),
-            Method::Delete if is_modern_header(head.header("mcp-protocol-version")) => {
+            Method::Delete if is_modern_header(version) => {
                 not_allowed("POST", "this revision has no sessions")
             }
             Method::Delete => legacy::delete(&self.core, head),
@@ -97,6 +103,10 @@ fn refusal(Denied { status, reason }: Denied) -> Response {
         _ => {}
     }
     response
+}
+
+fn is_unknown(version: &str) -> bool {
+    Revision::parse(version).is_none()
 }
 
 pub(super) fn not_allowed(allow: &str, reason: &str) -> Outcome {

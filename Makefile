@@ -1,0 +1,100 @@
+# make            builds the library and the example programs
+# make run        serves this machine's metrics on 127.0.0.1:19990 (PORT= overrides)
+# make test       runs every check; needs Rust, a C compiler, make, node and python, nothing else
+# make bench      measures CPU and memory per call and per idle client
+# make install    DESTDIR= PREFIX=/usr/local
+# Parts of test:  lint  test-rust  test-c  test-clients  conformance
+# make header     regenerates include/emcp.h from the doc comments in ffi/
+
+CARGO ?= cargo
+CC ?= cc
+CXX ?= c++
+CFLAGS ?= -O2 -g
+PORT ?= 19990
+PREFIX ?= /usr/local
+BUILD := build
+WARNINGS := -Wall -Wextra -Wpedantic -Werror
+
+EMCP_A := target/release/libemcp.a
+EMCP_LIB := target/release/libemcp.so
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# What a static libemcp needs from the system.
+SYSTEM_LIBS := -pthread -ldl -lm
+
+PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
+
+.PHONY: all lib run test lint test-rust test-clients conformance bench header install clean
+all: lib $(PROGRAMS)
+
+lib:
+	$(CARGO) build --release -p emcp-ffi
+
+# Cargo knows best whether the library is up to date.
+$(EMCP_A) $(EMCP_LIB): lib ;
+
+$(BUILD)/sysmond: $(wildcard examples/sysmond/*.[ch]) include/emcp.h $(EMCP_A)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c11 $(CFLAGS) $(WARNINGS) -Iinclude -o $@ \
+	  $(filter %.c,$^) $(EMCP_A) $(SYSTEM_LIBS)
+
+$(BUILD)/conformance-host: $(wildcard examples/conformance-host/*.[ch]) include/emcp.h $(EMCP_A)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c99 $(CFLAGS) $(WARNINGS) -Iinclude -o $@ $(filter %.c,$^) $(EMCP_A) $(SYSTEM_LIBS)
+
+$(BUILD)/minimal: examples/c/minimal.c include/emcp.h $(EMCP_A)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c99 $(CFLAGS) $(WARNINGS) -Iinclude -o $@ $(filter %.c,$^) $(EMCP_A) $(SYSTEM_LIBS)
+
+run: $(BUILD)/sysmond
+	@exec $(BUILD)/sysmond --listen 127.0.0.1:$(PORT)
+
+include tests/c/tests.mk
+
+# One after the other: the output of a failing part must not drown in that of the others.
+test:
+	$(MAKE) lint
+	$(MAKE) test-rust
+	$(MAKE) test-c
+	$(MAKE) conformance
+	$(MAKE) test-clients
+	@echo "every part passed: lint, test-rust, test-c, conformance, test-clients"
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+# The C layer's tests compare the header and the exported symbols with the built library.
+test-rust: lib
+	EMCP_SO=$(abspath $(EMCP_LIB)) $(CARGO) test --workspace
+
+conformance: $(BUILD)/conformance-host
+	@mkdir -p $(BUILD)/conformance
+	@cmp -s tests/conformance/package-lock.json $(BUILD)/conformance/installed || \
+	  { cp tests/conformance/package.json tests/conformance/package-lock.json $(BUILD)/conformance/ && \
+	    cd $(BUILD)/conformance && npm ci --no-audit --no-fund --loglevel=error && \
+	    cp package-lock.json installed; }
+	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
+
+test-clients: $(BUILD)/sysmond
+	tests/clients/run.sh $(BUILD)/sysmond
+
+bench: $(BUILD)/conformance-host
+	EMCP_BENCH_HOST=$(abspath $(BUILD)/conformance-host) $(CARGO) bench --bench exchange
+
+header:
+	UPDATE_HEADER=1 $(CARGO) test -p emcp-ffi --test header
+
+install: lib
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/emcp.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(EMCP_A) $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(EMCP_LIB) $(DESTDIR)$(PREFIX)/lib/libemcp.so.$(VERSION)
+	ln -sf libemcp.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libemcp.so.0
+	ln -sf libemcp.so.0 $(DESTDIR)$(PREFIX)/lib/libemcp.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: emcp' 'Description: MCP server for C daemons' \
+	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lemcp' \
+	  'Libs.private: $(SYSTEM_LIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/emcp.pc
+
+clean:
+	$(CARGO) clean
+	rm -rf $(BUILD)

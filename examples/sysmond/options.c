@@ -1,0 +1,90 @@
+/* Parses the command line. */
+#define _GNU_SOURCE
+#include "options.h"
+
+#include <emcp.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: sysmond [OPTION]...\n"
+    "Monitors this machine and answers AI assistants over MCP on /mcp.\n\n"
+    "  --listen ADDR:PORT  where to listen (default 127.0.0.1:19990; port 0 picks a free one;\n"
+    "                      IPv6 in brackets: [::1]:19990)\n"
+    "  --allow-host HOST   accept this name or address in the Host header; repeatable, '*' is any\n"
+    "  --name NAME         name shown to clients (default sysmond)\n"
+    "  --quiet             print only the line that says where sysmond listens\n"
+    "  --verbose           log everything to stderr, not only warnings\n"
+    "  --help              show this text\n"
+    "  --version           show the version\n";
+
+enum { LISTEN = 256, ALLOW_HOST, NAME, QUIET, VERBOSE, HELP, VERSION };
+
+static int mistake(const char *message, const char *value)
+{
+    fprintf(stderr, "sysmond: %s '%s'\nTry 'sysmond --help'.\n", message, value);
+    return 2;
+}
+
+static int apply(struct options *options, int option)
+{
+    switch (option) {
+    case LISTEN:
+        options->listen = optarg;
+        return -1;
+    case ALLOW_HOST:
+        if (*optarg == '\0' || strpbrk(optarg, ", \t/"))
+            return mistake("--allow-host takes one host name, not", optarg);
+        options->any_host = options->any_host || strcmp(optarg, "*") == 0;
+        text_addf(&options->hosts, ",%s", optarg);
+        return -1;
+    case NAME:
+        if (*optarg == '\0')
+            return mistake("--name needs a name, not", optarg);
+        options->name = optarg;
+        return -1;
+    case QUIET:
+        options->quiet = true;
+        return -1;
+    case VERBOSE:
+        options->verbose = true;
+        return -1;
+    case HELP:
+        fputs(help, stdout);
+        return 0;
+    case VERSION:
+        printf("sysmond %s\n", emcp_version());
+        return 0;
+    default: /* getopt has reported it. */
+        fputs("Try 'sysmond --help'.\n", stderr);
+        return 2;
+    }
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+    static const struct option table[] = {
+        {"listen", required_argument, NULL, LISTEN},
+        {"allow-host", required_argument, NULL, ALLOW_HOST},
+        {"name", required_argument, NULL, NAME},
+        {"quiet", no_argument, NULL, QUIET},
+        {"verbose", no_argument, NULL, VERBOSE},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {0},
+    };
+    *options = (struct options){.listen = "127.0.0.1:19990", .name = "sysmond"};
+    int option;
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        int status = apply(options, option);
+        if (status >= 0)
+            return status;
+    }
+    return optind < argc ? mistake("unexpected argument", argv[optind]) : -1;
+}
+
+void options_free(struct options *options)
+{
+    text_free(&options->hosts);
+}

@@ -1,0 +1,22 @@
+/* The command line of sysmond. */
+#ifndef SYSMOND_OPTIONS_H
+#define SYSMOND_OPTIONS_H
+
+#include "text.h"
+
+#include <stdbool.h>
+
+struct options {
+    const char *listen;      /* ADDR:PORT */
+    const char *name;        /* shown to clients */
+    struct text hosts;       /* values of --allow-host, each behind a comma */
+    bool any_host;           /* --allow-host '*' */
+    bool quiet, verbose;
+};
+
+/* Returns -1 when the daemon should run, else the exit status: 0 after --help and --version, 2
+ * after a mistake that has been reported. Free with options_free in every case. */
+int options_parse(struct options *options, int argc, char **argv);
+void options_free(struct options *options);
+
+#endif
