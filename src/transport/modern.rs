@@ -34,11 +34,15 @@ pub(super) fn post(
     {
         return streamable::refuse(Some(&id), &refusal);
     }
-    if method == "subscriptions/listen" && form == Form::Json {
-        let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
-        let status = http_types::StatusCode::NotAcceptable;
-        return streamable::refuse_with(status, Some(&id), &refusal);
-    }
+    let form = match &*method {
+        "subscriptions/listen" if streamable::takes_stream(head) => Form::Stream,
+        "subscriptions/listen" => {
+            let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
+            let status = http_types::StatusCode::NotAcceptable;
+            return streamable::refuse_with(status, Some(&id), &refusal);
+        }
+        _ => form,
+    };
     let exchange = Exchange::modern(&core.env, form);
     let scope: Arc<InFlight> = Arc::default();
     let request = Request {

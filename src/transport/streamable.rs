@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::http::response::{json, response, text};
 use crate::http::{HalfClose, Head, Incoming, Outcome};
 use crate::policy::Route;
-use crate::protocol::{Channel, Refusal, Verdict, classify, is_modern_header};
+use crate::protocol::{Channel, Refusal, Verdict, classify};
 use crate::rpc::{Id, Malformed, Message, Payload, code, parse, write};
 
 /// Checks what a POST says about its body and about the answers it takes.
@@ -104,15 +104,17 @@ fn form(head: &Head, route: Route) -> Form {
     let accept = Accept::of(head);
     let is_forced = route == Route::Sse
         || head.query_parameter("transport").is_some_and(|value| value == "sse");
-    match () {
-        () if is_forced || !accept.json => Form::Stream,
-        // A modern listen has no other form, so a wildcard that does not name it still allows it.
-        () if accept.names_stream => Form::Either,
-        () if accept.stream && is_modern_header(head.header("mcp-protocol-version")) => {
-            Form::Either
-        }
-        () => Form::Json,
+    match accept.names_stream {
+        _ if is_forced || !accept.json => Form::Stream,
+        true => Form::Either,
+        false => Form::Json,
     }
+}
+
+/// Tells whether the client takes a stream if that is the only form there is: a wildcard that does
+/// not name it still allows it.
+pub(super) fn takes_stream(head: &Head) -> bool {
+    Accept::of(head).stream
 }
 
 /// What the `Accept` header allows (RFC 9110 section 12.5.1); weights are not looked at, because
