@@ -1,4 +1,13 @@
 //! An MCP server that lives inside a daemon.
+//!
+//! One [`Server`] speaks all five revisions of the Model Context Protocol over Streamable HTTP,
+//! HTTP+SSE and WebSocket on one path. The host registers [`Tool`]s; a [`Call`] is the right to
+//! answer one call of them, at once or later, from any thread.
+//!
+//! Every bound is in [`Limits`], every counter in [`Stats`], and what the server has to say goes to
+//! the host's [`Hooks`]: the library prints nothing, handles no signal, reads no environment, and
+//! starts no thread before [`Server::start`]. ARCHITECTURE.md draws how the parts hang together;
+//! the C face of all this is `include/emcp.h`.
 #![forbid(unsafe_code)]
 
 mod call;

@@ -1,0 +1,151 @@
+"""Starts sysmond, runs every client against it and stops it: run.py CLIENTS BINARY [NAME...].
+
+CLIENTS is the folder that install.sh filled. NAMEs pick clients; without them all run.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from server import Server
+from shutdown import check_shutdown
+
+HERE = Path(__file__).resolve().parent
+
+# Most of a client's time is waiting for watch_metric; few at once keep a small machine calm.
+CLIENTS_AT_ONCE = 3
+
+# A client needs about 10 seconds; the rest is for machines that are busy with other things.
+SECONDS_MAX = 45
+
+# The exit status with which a client says that its program is not on this machine.
+SKIPPED = 77
+
+
+@dataclass
+class Outcome:
+    """How one client ended; `text` is a count of checks, a reason, or what it printed."""
+
+    name: str
+    verdict: str
+    text: str
+
+    def print(self):
+        if self.verdict == "FAILED":
+            print(f"FAILED {self.name}\n{self.text}", flush=True)
+        else:
+            print(f"{self.verdict} {self.name} ({self.text})", flush=True)
+
+
+def main(clients, binary, *names):
+    clients = Path(clients)
+    # Node looks for packages beside the script.
+    for script in HERE.glob("*.mjs"):
+        shutil.copy(script, clients)
+    with Server(binary, clients / "sysmond.log") as server:
+        server.wait_for_measurements()
+        commands = pick(client_commands(clients, server), names)
+        outcomes = []
+        with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
+            for outcome in pool.map(lambda item: run_client(clients, *item), commands.items()):
+                outcome.print()
+                outcomes.append(outcome)
+        outcomes.append(stop(server))
+        outcomes[-1].print()
+        return report(outcomes, server)
+
+
+def client_commands(clients, server):
+    """Lists every client: its name and the command that runs it."""
+    node = clients / "node_modules/.bin/node"
+    modern = clients / "venv-modern/bin/python"
+    legacy = clients / "venv-legacy/bin/python"
+    mcp, sse, websocket = server.url("/mcp"), server.url("/sse"), server.url("/mcp", "ws")
+    return {
+        "curl": [sys.executable, HERE / "curl.py", mcp],
+        "ts-sdk-1-http": [node, clients / "ts_sdk.mjs", mcp, "http"],
+        "ts-sdk-1-sse": [node, clients / "ts_sdk.mjs", sse, "sse"],
+        "ts-sdk-1-sse-on-mcp": [node, clients / "ts_sdk.mjs", mcp, "sse"],
+        "ts-sdk-1-websocket": [node, clients / "ts_sdk.mjs", websocket, "websocket"],
+        "ts-sdk-2-http": [node, clients / "ts_v2.mjs", mcp],
+        "python-sdk-2-http": [modern, HERE / "py_modern.py", mcp],
+        "python-sdk-1-http": [legacy, HERE / "py_legacy.py", mcp, "http"],
+        "python-sdk-1-sse": [legacy, HERE / "py_legacy.py", sse, "sse"],
+        "python-sdk-1-websocket": [legacy, HERE / "py_legacy.py", websocket, "websocket"],
+        "fastmcp-http": [modern, HERE / "fastmcp_client.py", mcp, "http"],
+        "fastmcp-sse": [modern, HERE / "fastmcp_client.py", sse, "sse"],
+        "inspector-legacy": [sys.executable, HERE / "inspector.py", mcp, "legacy", clients],
+        "inspector-modern": [sys.executable, HERE / "inspector.py", mcp, "modern", clients],
+        "websockets": [legacy, HERE / "raw_websocket.py", websocket],
+        "equal-ids-http": [legacy, HERE / "equal_ids.py", mcp, "http"],
+        "equal-ids-sse": [legacy, HERE / "equal_ids.py", sse, "sse"],
+        "equal-ids-websocket": [legacy, HERE / "equal_ids.py", websocket, "websocket"],
+    }
+
+
+def pick(commands, names):
+    unknown = set(names) - set(commands)
+    if unknown:
+        sys.exit(f"no such client: {', '.join(sorted(unknown))}; there are {', '.join(commands)}")
+    return {name: commands[name] for name in names} if names else commands
+
+
+def run_client(clients, name, command):
+    environment = dict(os.environ)
+    # The inspector keeps files in its home; a proxy would come between client and server.
+    environment["HOME"] = str(clients / "home")
+    environment["NO_PROXY"] = environment["no_proxy"] = "127.0.0.1"
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # A group of its own: the programs that a client starts end with it.
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return Outcome(name, "FAILED", f"{output}  no end after {SECONDS_MAX} s")
+    last = output.strip().rpartition("\n")[2]
+    if process.returncode == 0:
+        return Outcome(name, "ok", last)
+    if process.returncode == SKIPPED:
+        return Outcome(name, "skip", last)
+    return Outcome(name, "FAILED", f"{output}  exit status {process.returncode}")
+
+
+def stop(server):
+    """Ends sysmond the way a service manager does; the last thing it is tested for."""
+    try:
+        return Outcome("shutdown", "ok", f"{check_shutdown(server)} checks")
+    except Exception as error:
+        return Outcome("shutdown", "FAILED", f"  {type(error).__name__}: {error}")
+
+
+def report(outcomes, server):
+    """Prints the last line and returns the exit status."""
+    count = {verdict: 0 for verdict in ("ok", "FAILED", "skip")}
+    for outcome in outcomes:
+        count[outcome.verdict] += 1
+    if count["FAILED"]:
+        print(f"sysmond said:\n{server.log()}", end="")
+    skipped = f", {count['skip']} skipped" if count["skip"] else ""
+    print(f"{count['ok']} passed, {count['FAILED']} failed{skipped}")
+    return 1 if count["FAILED"] else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("usage: run.sh BINARY [NAME...]")
+    sys.exit(main(*sys.argv[1:]))
