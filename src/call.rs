@@ -319,6 +319,11 @@ impl CallHandle {
         self.0.deadline
     }
 
+    /// Bytes that the result may take; see [`ToolResult::bytes`].
+    pub fn result_limit(&self) -> usize {
+        self.0.result_bytes
+    }
+
     /// Runs `callback` once if the call is cancelled, on the thread that cancels it; at once if
     /// that has happened already. It must be quick: it may hold up the I/O thread.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {

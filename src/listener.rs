@@ -66,13 +66,14 @@ impl Address {
     ///
     /// # Errors
     /// [`Error::Io`] with the address in its text.
-    pub(crate) fn bind(self) -> Result<Listener> {
+    pub(crate) fn bind(&self) -> Result<Listener> {
         match self {
-            Address::Tcp(addr) => bind_tcp(addr).map_err(|error| named(&addr.to_string(), &error)),
+            Address::Tcp(addr) => bind_tcp(*addr).map_err(|error| named(&addr.to_string(), &error)),
             Address::Unix { path, mode } => {
-                bind_unix(&path, mode).map_err(|error| named(&path.display().to_string(), &error))
+                bind_unix(path, *mode).map_err(|error| named(&path.display().to_string(), &error))
             }
-            Address::Inherited(fd) => adopt_listener(fd),
+            // A duplicate: what is inherited cannot be opened again for the next start.
+            Address::Inherited(fd) => adopt_listener(fd.try_clone().map_err(Error::Io)?),
         }
     }
 }

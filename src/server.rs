@@ -48,13 +48,18 @@ use crate::transport::Endpoint;
 /// ```
 pub struct Server {
     core: Arc<Core>,
+    /// Never locked while waiting: callbacks of calls that `stop` ends may ask for the state.
     state: Mutex<State>,
+    /// What `listen` has collected; every `start` binds it anew.
+    addresses: Mutex<Vec<Address>>,
 }
 
 enum State {
-    /// Not started yet, with what `listen` has collected.
-    Created(Vec<Address>),
+    /// Not started yet.
+    Created,
     Running(Running),
+    /// One thread is inside `stop`.
+    Stopping,
     Stopped,
 }
 
@@ -93,7 +98,7 @@ impl Server {
             return Err(Error::Config(format!("path {:?} is not a plain path", options.path)));
         }
         let core = Core::new(identity, options, limits)?;
-        Ok(Server { core, state: Mutex::new(State::Created(Vec::new())) })
+        Ok(Server { core, state: Mutex::new(State::Created), addresses: Mutex::default() })
     }
 
     /// Sets the host's listeners, once and before `start`.
@@ -102,7 +107,7 @@ impl Server {
     /// [`Error::State`] when they are set already or the server has started.
     pub fn set_hooks(&self, hooks: Hooks) -> Result<()> {
         let state = lock(&self.state);
-        if !matches!(*state, State::Created(_)) || !self.core.env.hooks.set(hooks) {
+        if !matches!(*state, State::Created) || !self.core.env.hooks.set(hooks) {
             return Err(Error::State("hooks are set once, before start".into()));
         }
         Ok(())
@@ -175,14 +180,14 @@ impl Server {
     /// [`Error::State`] unless the server is fresh or stopped.
     pub fn start(&self) -> Result<()> {
         let mut state = lock(&self.state);
-        let addresses = match &mut *state {
-            State::Created(addresses) => std::mem::take(addresses),
-            State::Stopped => Vec::new(),
+        match &*state {
+            State::Created | State::Stopped => {}
             State::Running(_) => return Err(Error::State("server is running".into())),
-        };
+            State::Stopping => return Err(Error::State("server is stopping".into())),
+        }
         self.core.calls.open();
         let masked = block_signals()?;
-        let started = self.launch(addresses);
+        let started = self.launch();
         restore_signals(&masked);
         *state = State::Running(started?);
         Ok(())
@@ -224,9 +229,16 @@ impl Server {
         let deadline = Instant::now() + patience;
         let open = {
             let mut state = lock(&self.state);
-            let State::Running(running) = &mut *state else { return Ok(true) };
-            running.draining = None;
-            running.open.clone()
+            match &mut *state {
+                State::Running(running) => {
+                    running.draining = None;
+                    running.open.clone()
+                }
+                State::Stopping => {
+                    return Err(Error::Busy("server: another thread stops it".into()));
+                }
+                State::Created | State::Stopped => return Ok(true),
+            }
         };
         self.core.calls.close();
         if !self.core.calls.wait_empty(patience) {
@@ -239,42 +251,33 @@ impl Server {
     }
 
     /// Ends everything: calls are cancelled, streams closed, threads joined. Returns within
-    /// `limits.stop_time` and a little. Afterwards the server may be started again.
+    /// `limits.stop_time` and a little. Afterwards the server may be started again; it binds its
+    /// addresses anew then.
     ///
     /// # Errors
-    /// [`Error::Busy`] from one of the server's own threads; [`Error::TimedOut`] when a tool
-    /// function did not return: its thread is left behind, everything else has ended.
+    /// [`Error::Busy`] from one of the server's own threads and while another thread stops the
+    /// server; [`Error::TimedOut`] when a tool function did not return: its thread is left behind,
+    /// everything else has ended.
     pub fn stop(&self) -> Result<()> {
         if is_own_thread() {
             return Err(Error::Busy("a callback cannot stop the server that waits for it".into()));
         }
-        let mut state = lock(&self.state);
-        let State::Running(mut running) = std::mem::replace(&mut *state, State::Stopped) else {
-            return Ok(());
+        let running = {
+            let mut state = lock(&self.state);
+            match std::mem::replace(&mut *state, State::Stopping) {
+                State::Running(running) => running,
+                State::Stopping => {
+                    return Err(Error::Busy("server: another thread stops it".into()));
+                }
+                idle => {
+                    *state = idle;
+                    return Ok(());
+                }
+            }
         };
-        let deadline = Instant::now() + self.core.env.limits.stop_time;
-        running.draining = None;
-        self.core.calls.close();
-        self.core.cancel_open_work(CancelReason::Shutdown);
-        self.core.sessions.end_all(Close::Shutdown);
-        // Every stream has its last words queued; give the I/O thread a moment to send them.
-        running.open.wait_empty(FLUSH_TIME.min(self.core.env.limits.stop_time));
-        drop(running.ending);
-        let rest = deadline.saturating_duration_since(Instant::now());
-        if running.io_ended.recv_timeout(rest) == Err(RecvTimeoutError::Timeout) {
-            return Err(Error::TimedOut("an inline tool function did not return".into()));
-        }
-        // Its panics have been caught and logged where they happened.
-        let _ = running.io_thread.join();
-        // The last clone: dropping it drops every connection that is left.
-        drop(running.executor);
-        // Once more, for sessions that opened while the first round ran.
-        self.core.sessions.end_all(Close::Shutdown);
-        let rest = deadline.saturating_duration_since(Instant::now());
-        if self.core.pool.stop(rest.max(Duration::from_millis(50))) {
-            return Ok(());
-        }
-        Err(Error::TimedOut("a tool function did not return; its thread is left behind".into()))
+        let stopped = self.end(running);
+        *lock(&self.state) = State::Stopped;
+        stopped
     }
 
     /// Sends a log message to every legacy client that wants its level. `data` is JSON text.
@@ -300,20 +303,46 @@ impl Server {
     }
 
     fn listen_on(&self, address: Address) -> Result<()> {
-        match &mut *lock(&self.state) {
-            State::Created(addresses) => {
-                addresses.push(address);
+        match &*lock(&self.state) {
+            State::Created => {
+                lock(&self.addresses).push(address);
                 Ok(())
             }
             _ => Err(Error::State("addresses are added before start".into())),
         }
     }
 
-    fn launch(&self, addresses: Vec<Address>) -> Result<Running> {
+    fn end(&self, mut running: Running) -> Result<()> {
+        let deadline = Instant::now() + self.core.env.limits.stop_time;
+        let rest = || deadline.saturating_duration_since(Instant::now());
+        running.draining = None;
+        self.core.calls.close();
+        self.core.cancel_open_work(CancelReason::Shutdown);
+        self.core.sessions.end_all(Close::Shutdown);
+        // Every stream has its last words queued; give the I/O thread a moment to send them.
+        running.open.wait_empty(FLUSH_TIME.min(rest()));
+        drop(running.ending);
+        if running.io_ended.recv_timeout(rest()) == Err(RecvTimeoutError::Timeout) {
+            return Err(Error::TimedOut("an inline tool function did not return".into()));
+        }
+        // Its panics have been caught and logged where they happened.
+        let _ = running.io_thread.join();
+        // The last clone: dropping it drops every connection that is left.
+        drop(running.executor);
+        // Once more, for calls and sessions that were let in just before the first round.
+        self.core.cancel_open_work(CancelReason::Shutdown);
+        self.core.sessions.end_all(Close::Shutdown);
+        if self.core.pool.stop(rest().max(Duration::from_millis(50))) {
+            return Ok(());
+        }
+        Err(Error::TimedOut("a tool function did not return; its thread is left behind".into()))
+    }
+
+    fn launch(&self) -> Result<Running> {
         // Forces the helper thread of async-io into being while signals are blocked.
         async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
         let listeners: Vec<Listener> =
-            addresses.into_iter().map(Address::bind).collect::<Result<_>>()?;
+            lock(&self.addresses).iter().map(Address::bind).collect::<Result<_>>()?;
         self.core.pool.start(self.core.options.workers.max(1), &self.core.env.hooks)?;
         let (ending, end) = bounded::<Infallible>(1);
         let (draining, drain) = bounded::<Infallible>(1);

@@ -1,1 +1,31 @@
-//! ffi
+//! The C face of emcp: checks what C hands over, calls the Rust API, converts what comes back.
+//!
+//! Holds no logic of its own. The doc comments here are the C manual: the header is made from
+//! them, one section per module.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![expect(non_camel_case_types, reason = "a type has the same name in Rust and in C")]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the top of the header states once what every pointer argument must be"
+)]
+
+pub mod adopt;
+pub mod argument;
+pub mod call;
+pub mod config;
+pub mod hooks;
+pub mod json;
+pub mod log;
+pub mod result;
+pub mod server;
+pub mod stats;
+pub mod status;
+pub mod text;
+pub mod tool;
+
+mod callback;
+mod draft;
+mod failure;
+mod fork;
+mod guard;
+mod sized;

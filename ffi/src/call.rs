@@ -1,0 +1,425 @@
+//! One call: who calls, how long it may take, and what to say meanwhile.
+
+use std::ffi::{c_char, c_void};
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use emcp_core::{Call, CallHandle, CancelReason, ToolResult};
+
+use crate::argument::Arguments;
+use crate::callback::{User, callback};
+use crate::draft::Draft;
+use crate::failure::{Failure, Result};
+use crate::fork::Process;
+use crate::guard::{guard, guard_status, lock, report};
+use crate::json::Writers;
+use crate::sized::{Sized32, give};
+use crate::status::{EMCP_E_CANCELED, EMCP_E_STATE, EMCP_OK, EMCP_PENDING, message};
+use crate::text::{emcp_str, repaired, required};
+
+/// The client cancelled the request.
+pub const EMCP_CANCEL_CLIENT: i32 = 1;
+/// The client closed the connection that the answer would have gone to.
+pub const EMCP_CANCEL_GONE: i32 = 2;
+/// The tool's time ran out.
+pub const EMCP_CANCEL_TIMEOUT: i32 = 3;
+/// The client's session ended.
+pub const EMCP_CANCEL_SESSION: i32 = 4;
+/// The server stops.
+pub const EMCP_CANCEL_SHUTDOWN: i32 = 5;
+
+/// Who calls. Only `transport` and `remote_addr` are facts; the rest is what the client says of
+/// itself. Prepare it with EMCP_INIT. Unknown things are empty.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct emcp_who {
+    /// sizeof(emcp_who); EMCP_INIT sets it.
+    pub size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The authenticated identity. Empty: this version authenticates nobody.
+    pub principal: emcp_str,
+    /// First characters of the session id, enough to tell sessions apart in a log.
+    pub session: emcp_str,
+    /// The client program.
+    pub client_name: emcp_str,
+    /// Its version.
+    pub client_version: emcp_str,
+    /// Revision of the protocol, for example "2025-11-25".
+    pub protocol: emcp_str,
+    /// "http", "sse" or "websocket".
+    pub transport: emcp_str,
+    /// Address and port, "unix", or what emcp_adopt_fd() was told.
+    pub remote_addr: emcp_str,
+    /// W3C trace context, if the client sent it.
+    pub traceparent: emcp_str,
+}
+
+// SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers and raw pointers.
+unsafe impl Sized32 for emcp_who {}
+
+/// A call.
+pub struct emcp_call {
+    pub(crate) handle: CallHandle,
+    pub(crate) arguments: Arguments,
+    pub(crate) writers: Writers,
+    process: Process,
+    stage: Mutex<Stage>,
+    has_on_cancel: AtomicBool,
+}
+
+enum Stage {
+    /// The answer is being put together. The call itself may have been cancelled meanwhile.
+    Open(Box<(Call, Draft)>),
+    /// The host has answered.
+    Answered,
+    /// The host wanted to answer, too late.
+    Ended,
+}
+
+// The header allows every thread to use a call.
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<emcp_call>();
+};
+
+impl emcp_call {
+    pub(crate) fn new(call: Call) -> Arc<emcp_call> {
+        let handle = call.handle();
+        let draft = Draft::new(handle.result_limit());
+        Arc::new(emcp_call {
+            handle,
+            arguments: Arguments::default(),
+            writers: Writers::default(),
+            process: Process::current(),
+            stage: Mutex::new(Stage::Open(Box::new((call, draft)))),
+            has_on_cancel: AtomicBool::new(false),
+        })
+    }
+
+    /// The pointer that C knows the call by.
+    pub(crate) fn pointer(self: &Arc<Self>) -> *mut emcp_call {
+        Arc::as_ptr(self).cast_mut()
+    }
+
+    /// Does what the return value of a tool function asks for.
+    pub(crate) fn settle(&self, status: i32) {
+        // A call that has been answered already stays so.
+        let _ = match status {
+            EMCP_PENDING => return,
+            0.. => self.answer(|call, draft| call.reply(draft.into_result())),
+            _ => self
+                .answer(|call, _| call.reply(ToolResult::error(message(status).to_string_lossy()))),
+        };
+    }
+
+    /// Changes the result while the call can still be answered.
+    pub(crate) fn put(&self, change: impl FnOnce(&mut Draft) -> Result<()>) -> Result<i32> {
+        match &mut *lock(&self.stage) {
+            Stage::Open(open) if !open.0.is_ended() => change(&mut open.1).map(|()| EMCP_OK),
+            Stage::Open(_) | Stage::Ended => Err(ended()),
+            Stage::Answered => Err(answered()),
+        }
+    }
+
+    /// Answers the call; `end` tells whether anybody still waited.
+    pub(crate) fn answer(&self, end: impl FnOnce(Call, Draft) -> bool) -> Result<i32> {
+        let open = {
+            let mut stage = lock(&self.stage);
+            match mem::replace(&mut *stage, Stage::Answered) {
+                Stage::Open(open) => open,
+                Stage::Answered => return Err(answered()),
+                Stage::Ended => {
+                    *stage = Stage::Ended;
+                    return Err(ended());
+                }
+            }
+        };
+        // Outside the lock: the audit hook runs in here.
+        let (call, draft) = *open;
+        if end(call, draft) {
+            return Ok(EMCP_OK);
+        }
+        *lock(&self.stage) = Stage::Ended;
+        Err(ended())
+    }
+
+    /// # Errors
+    /// `EMCP_E_STATE` once the host has answered, `EMCP_E_CANCELED` once the call has ended.
+    fn check_open(&self) -> Result<()> {
+        self.put(|_| Ok(())).map(|_| ())
+    }
+
+    fn is_answered(&self) -> bool {
+        matches!(*lock(&self.stage), Stage::Answered)
+    }
+}
+
+fn answered() -> Failure {
+    Failure::new(EMCP_E_STATE, "the call has been answered")
+}
+
+fn ended() -> Failure {
+    Failure::new(EMCP_E_CANCELED, "the call has ended")
+}
+
+/// The call behind a pointer of C.
+///
+/// # Errors
+/// `EMCP_E_INVALID` for NULL, `EMCP_E_FORK` in a child of the process that runs the server.
+///
+/// # Safety
+/// `call` is NULL or a call to which the caller holds a reference until `'a` ends.
+pub(crate) unsafe fn call<'a>(call: *const emcp_call) -> Result<&'a emcp_call> {
+    // SAFETY: passed on to our caller.
+    let call = unsafe { call.as_ref() }.ok_or_else(|| Failure::invalid("call is NULL"))?;
+    call.process.check()?;
+    Ok(call)
+}
+
+/// Names the tool. Empty for NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_tool(call: *const emcp_call) -> emcp_str {
+    // SAFETY: the header obliges the caller to hold a reference.
+    guard(emcp_str::view(""), || unsafe { view(call, |call| call.handle.tool()) })
+}
+
+/// Gives params._meta as JSON text; empty when the client sent none.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_meta(call: *const emcp_call) -> emcp_str {
+    let meta = |call: &'static emcp_call| call.handle.meta().unwrap_or_default();
+    // SAFETY: the header obliges the caller to hold a reference.
+    guard(emcp_str::view(""), || unsafe { view(call, meta) })
+}
+
+/// Tells who calls. The views live as long as the call.
+///
+/// Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_who(call: *const emcp_call, out: *mut emcp_who) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let caller = unsafe { self::call(call)? }.handle.caller();
+        let who = emcp_who {
+            size: 0,
+            reserved: 0,
+            principal: emcp_str::view(&caller.principal),
+            session: emcp_str::view(&caller.session),
+            client_name: emcp_str::view(&caller.client_name),
+            client_version: emcp_str::view(&caller.client_version),
+            protocol: emcp_str::view(caller.protocol),
+            transport: emcp_str::view(caller.transport),
+            remote_addr: emcp_str::view(&caller.remote_addr),
+            traceparent: emcp_str::view(&caller.traceparent),
+        };
+        // SAFETY: the header obliges the caller to say the struct's true size.
+        unsafe { give("out", out, who)? };
+        Ok(EMCP_OK)
+    })
+}
+
+/// Tells why the call was cancelled: EMCP_CANCEL_*, or 0 while it was not. Cheap: ask in every
+/// round of a loop. A negative status for NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_cancelled(call: *const emcp_call) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        Ok(match unsafe { self::call(call)? }.handle.cancelled() {
+            None => 0,
+            Some(CancelReason::Client) => EMCP_CANCEL_CLIENT,
+            Some(CancelReason::Gone) => EMCP_CANCEL_GONE,
+            Some(CancelReason::Timeout) => EMCP_CANCEL_TIMEOUT,
+            Some(CancelReason::Session) => EMCP_CANCEL_SESSION,
+            Some(CancelReason::Shutdown) => EMCP_CANCEL_SHUTDOWN,
+        })
+    })
+}
+
+/// Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. 0 for NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_deadline_ms(call: *const emcp_call) -> u64 {
+    guard(0, || {
+        // SAFETY: the header obliges the caller to hold a reference.
+        match unsafe { self::call(call) } {
+            Ok(call) => monotonic_ms(call.handle.deadline()),
+            Err(failure) => {
+                report(&failure);
+                0
+            }
+        }
+    })
+}
+
+/// Has `fn` called once when the call is cancelled; at once, on this thread, if it was already.
+///
+/// `fn` runs on the thread that cancels, often the I/O thread: set a flag or wake somebody, and
+/// return. It does not run after emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK,
+/// nor after emcp_destroy(); when they return EMCP_E_CANCELED it may be running, so keep what
+/// `user` points to until it has run.
+///
+/// Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
+/// when `fn` is NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_on_cancel(
+    call: *mut emcp_call,
+    r#fn: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    user: *mut c_void,
+) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        let function = r#fn.ok_or_else(|| Failure::invalid("fn is NULL"))?;
+        if call.is_answered() {
+            return Err(answered());
+        }
+        if call.has_on_cancel.swap(true, SeqCst) {
+            return Err(Failure::new(EMCP_E_STATE, "the call has an on_cancel function"));
+        }
+        let user = User::new(user);
+        // SAFETY: the header obliges the host to pass a function that takes this pointer.
+        let run = move || callback(|| unsafe { function(user.pointer()) });
+        call.handle.on_cancel(run);
+        Ok(EMCP_OK)
+    })
+}
+
+/// Reports progress, if the client asked for it; otherwise nothing is sent.
+///
+/// `done` must grow; values that do not, or that follow each other within 50 ms, are dropped,
+/// except the one that reaches `total`. `total` 0: unknown. `message`: for people, or NULL.
+///
+/// Returns EMCP_OK; EMCP_E_CANCELED when the call has ended; EMCP_E_STATE when it is answered.
+/// Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_progress(
+    call: *mut emcp_call,
+    done: f64,
+    total: f64,
+    message: *const c_char,
+) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        call.check_open()?;
+        // SAFETY: the header obliges the caller to pass a string or NULL.
+        let message = unsafe { repaired(message) };
+        if call.handle.progress(done, total, message.as_deref()) {
+            Ok(EMCP_OK)
+        } else {
+            Err(ended())
+        }
+    })
+}
+
+/// Checks that the client declared a capability, for example "sampling"; otherwise fails the call
+/// in the protocol's words.
+///
+/// Returns EMCP_OK; EMCP_E_CANCELED when the call has been failed or has ended: return EMCP_OK from
+/// the tool function then; EMCP_E_STATE when it is answered.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_require(call: *mut emcp_call, capability: *const c_char) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        // SAFETY: the header obliges the caller to pass a string or NULL.
+        let capability = unsafe { required("capability", capability)? };
+        call.check_open()?;
+        if call.handle.has_capability(capability) {
+            return Ok(EMCP_OK);
+        }
+        call.answer(|call, _| call.fail_missing_capability(capability))?;
+        let text = format!("the client did not declare {capability}");
+        Err(Failure::new(EMCP_E_CANCELED, text))
+    })
+}
+
+/// Closes the client's connection and keeps the call: the client comes back for the answer after
+/// `retry_ms`. For long calls behind proxies that cut silent connections.
+///
+/// Returns EMCP_OK; EMCP_E_STATE where that is not possible, which is everywhere but on Streamable
+/// HTTP of revision 2025-11-25: harmless, go on.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_disconnect(call: *mut emcp_call, retry_ms: u32) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        if call.handle.disconnect(Duration::from_millis(retry_ms.into())) {
+            return Ok(EMCP_OK);
+        }
+        Err(Failure::new(EMCP_E_STATE, "this client's connection cannot be closed and resumed"))
+    })
+}
+
+/// Takes one more reference, so that the call may be used after the tool function has returned
+/// EMCP_PENDING. Returns `call`; NULL for NULL.
+///
+///     static int32_t measure(emcp_call *call, void *user)
+///     {
+///         queue_push(user, emcp_call_ref(call));
+///         return EMCP_PENDING;
+///     }
+///
+/// Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_ref(call: *mut emcp_call) -> *mut emcp_call {
+    guard(ptr::null_mut(), || {
+        if !call.is_null() {
+            // SAFETY: not NULL; the pointer comes from `emcp_call::pointer`, and the header obliges
+            // the caller to hold a reference.
+            unsafe { Arc::increment_strong_count(call) };
+        }
+        call
+    })
+}
+
+/// Gives a reference back. The last one frees the call; if nobody has answered it the client gets
+/// an error result. NULL is fine.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_unref(call: *mut emcp_call) {
+    guard((), || {
+        // In a forked child the call belongs to the parent's threads: leave it alone.
+        // SAFETY: the header obliges the caller to hold a reference.
+        if unsafe { self::call(call) }.is_ok() {
+            // SAFETY: as in `emcp_call_ref`; the header obliges the caller to give back only
+            // references that it has taken.
+            unsafe { Arc::decrement_strong_count(call) };
+        }
+    });
+}
+
+/// A view of something that lives as long as the call; empty for NULL.
+///
+/// # Safety
+/// As for [`call`]; C must not use the view for longer than the call.
+pub(crate) unsafe fn view(
+    call: *const emcp_call,
+    text: impl FnOnce(&'static emcp_call) -> &'static str,
+) -> emcp_str {
+    // SAFETY: passed on to our caller.
+    match unsafe { self::call(call) } {
+        Ok(call) => emcp_str::view(text(call)),
+        Err(failure) => {
+            report(&failure);
+            emcp_str::view("")
+        }
+    }
+}
+
+fn monotonic_ms(deadline: Instant) -> u64 {
+    let mut now = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the pointer is valid, and the system fills it: this clock always exists.
+    let now = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
+        now.assume_init()
+    };
+    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
+    let instant = Instant::now();
+    let due = match deadline.checked_duration_since(instant) {
+        Some(ahead) => now + ahead,
+        None => now.saturating_sub(instant - deadline),
+    };
+    due.as_millis() as u64
+}

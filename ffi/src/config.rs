@@ -1,0 +1,227 @@
+//! Making a server.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::time::Duration;
+
+use emcp_core::{Identity, Limits, Options, Server};
+
+use crate::failure::{Failure, Result};
+use crate::guard::guard_status;
+use crate::server::emcp_server;
+use crate::sized::{Sized32, take};
+use crate::status::EMCP_OK;
+use crate::text::{list, optional, required};
+
+/// Hide and refuse tools that have EMCP_T_WRITE or EMCP_T_DESTRUCTIVE.
+pub const EMCP_F_READONLY: u32 = 1;
+/// No HTTP+SSE of revision 2024-11-05.
+pub const EMCP_F_NO_LEGACY_SSE: u32 = 2;
+/// No WebSocket.
+pub const EMCP_F_NO_WEBSOCKET: u32 = 4;
+
+/// What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
+/// zero has its default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct emcp_config {
+    /// sizeof(emcp_config); EMCP_INIT sets it.
+    pub size: u32,
+    /// EMCP_F_*.
+    pub flags: u32,
+    /// The program, for example "sysmond". Required.
+    pub name: *const c_char,
+    /// Its version. Required.
+    pub version: *const c_char,
+    /// A name for people.
+    pub title: *const c_char,
+    /// One sentence on what the program is.
+    pub description: *const c_char,
+    /// What a model should know before it uses the tools. Clients put it into the prompt: be short.
+    pub instructions: *const c_char,
+    /// Where to read more.
+    pub website_url: *const c_char,
+    /// JSON array of icon objects.
+    pub icons: *const c_char,
+    /// The endpoint. Default "/mcp".
+    pub path: *const c_char,
+    /// Host names, comma separated, that requests may be for besides loopback names. "*": any.
+    /// Needed when the server is reached by name: the check stops DNS rebinding.
+    pub allowed_hosts: *const c_char,
+    /// Origins, comma separated, that browsers may send besides loopback ones, for example
+    /// "https://app.example".
+    pub allowed_origins: *const c_char,
+    /// Threads that run tool functions. Default 4.
+    pub workers: u32,
+    /// Open connections. Default 4096.
+    pub max_connections: u32,
+    /// Open SSE streams and WebSockets. Default 2048.
+    pub max_streams: u32,
+    /// Sessions of clients before revision 2026-07-28; the least recently used makes room.
+    /// Default 1024.
+    pub max_sessions: u32,
+    /// Calls that run or wait. Default 256.
+    pub max_calls: u32,
+    /// Calls in flight for one session or WebSocket. Default 32.
+    pub max_calls_per_peer: u32,
+    /// Calls that wait for a worker; above it a client hears "busy". Default 128.
+    pub max_queue: u32,
+    /// Bytes of a request head. Default 16 KiB.
+    pub max_head_bytes: u32,
+    /// Bytes of a request body or WebSocket message. Default 1 MiB.
+    pub max_body_bytes: u32,
+    /// Bytes of one tool result. Default 4 MiB.
+    pub max_result_bytes: u32,
+    /// Bytes that wait for one client; one that stops reading is closed. Default 8 MiB.
+    pub max_outbox_bytes: u32,
+    /// Bytes kept per session for clients that resume a stream. Default 256 KiB.
+    pub max_replay_bytes: u32,
+    /// Nesting of a JSON message. Default 64.
+    pub max_json_depth: u32,
+    /// Tools on one page of tools/list. Default 100.
+    pub page_size: u32,
+    /// Milliseconds for a whole request head. Default 10 000.
+    pub head_timeout_ms: u32,
+    /// Milliseconds for a whole request body. Default 30 000.
+    pub body_timeout_ms: u32,
+    /// Milliseconds that an idle connection stays. Default 75 000, above common proxy limits.
+    pub idle_timeout_ms: u32,
+    /// Milliseconds that one write may make no progress. Default 30 000.
+    pub write_timeout_ms: u32,
+    /// Milliseconds of one tool call. Default 30 000: clients give up after 60 s.
+    pub tool_timeout_ms: u32,
+    /// Milliseconds that an unused session lives. Default 30 minutes.
+    pub session_idle_ms: u32,
+    /// Milliseconds between keep-alive comments on a silent SSE stream. Default 15 000.
+    pub keepalive_ms: u32,
+    /// Milliseconds between pings on a silent WebSocket. Default 30 000.
+    pub ping_ms: u32,
+    /// Milliseconds that emcp_stop gives running calls. Default 2000.
+    pub stop_ms: u32,
+    /// Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0.
+    pub cache_ttl_ms: u32,
+}
+
+// SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers and raw pointers.
+unsafe impl Sized32 for emcp_config {}
+
+/// Makes a server that does not run yet.
+///
+/// Starts no thread and opens no descriptor: a daemon may still fork. Copies everything in
+/// `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
+///
+/// Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
+/// a flag is unknown or a text is impossible; EMCP_E_ABI when the program was built for a newer
+/// library.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_create(
+    config: *const emcp_config,
+    out: *mut *mut emcp_server,
+) -> i32 {
+    guard_status(|| {
+        if out.is_null() {
+            return Err(Failure::invalid("out is NULL"));
+        }
+        // SAFETY: not NULL; the header obliges the caller to pass a pointer that can be written.
+        unsafe { out.write(ptr::null_mut()) };
+        // SAFETY: the header obliges the caller to say the struct's true size.
+        let config = unsafe { take("config", config)? }.checked()?;
+        // SAFETY: the header obliges the caller to pass strings or NULL.
+        let server = Server::new(
+            unsafe { identity(&config)? },
+            unsafe { options(&config)? },
+            limits(&config),
+        )?;
+        // SAFETY: as above.
+        unsafe { out.write(emcp_server::into_raw(server)) };
+        Ok(EMCP_OK)
+    })
+}
+
+/// # Safety
+/// Every text in `config` is NULL or a NUL-terminated string.
+unsafe fn identity(config: &emcp_config) -> Result<Identity> {
+    // SAFETY: passed on to our caller.
+    let text = |what, text| unsafe { optional(what, text) }.map(|text| text.map(String::from));
+    Ok(Identity {
+        // SAFETY: passed on to our caller.
+        name: unsafe { required("name", config.name)? }.into(),
+        // SAFETY: passed on to our caller.
+        version: unsafe { required("version", config.version)? }.into(),
+        title: text("title", config.title)?,
+        description: text("description", config.description)?,
+        website_url: text("website_url", config.website_url)?,
+        icons: text("icons", config.icons)?,
+        instructions: text("instructions", config.instructions)?,
+    })
+}
+
+/// # Safety
+/// As for [`identity`].
+unsafe fn options(config: &emcp_config) -> Result<Options> {
+    let known = EMCP_F_READONLY | EMCP_F_NO_LEGACY_SSE | EMCP_F_NO_WEBSOCKET;
+    if config.flags & !known != 0 {
+        return Err(Failure::invalid(format!("config has unknown flags: {:#x}", config.flags)));
+    }
+    let mut options = Options {
+        read_only: config.flags & EMCP_F_READONLY != 0,
+        legacy_sse: config.flags & EMCP_F_NO_LEGACY_SSE == 0,
+        websocket: config.flags & EMCP_F_NO_WEBSOCKET == 0,
+        cache_ttl: Duration::from_millis(config.cache_ttl_ms.into()),
+        ..Options::default()
+    };
+    count(&mut options.workers, config.workers);
+    // SAFETY: passed on to our caller.
+    let text = |what, text| unsafe { optional(what, text) };
+    if let Some(path) = text("path", config.path)? {
+        options.path = path.into();
+    }
+    if let Some(hosts) = text("allowed_hosts", config.allowed_hosts)? {
+        options.allowed_hosts = list(hosts);
+    }
+    if let Some(origins) = text("allowed_origins", config.allowed_origins)? {
+        options.allowed_origins = list(origins);
+    }
+    Ok(options)
+}
+
+fn limits(config: &emcp_config) -> Limits {
+    let mut limits = Limits::default();
+    count(&mut limits.connections, config.max_connections);
+    count(&mut limits.streams, config.max_streams);
+    count(&mut limits.sessions, config.max_sessions);
+    count(&mut limits.calls, config.max_calls);
+    count(&mut limits.calls_per_peer, config.max_calls_per_peer);
+    count(&mut limits.queue, config.max_queue);
+    count(&mut limits.head_bytes, config.max_head_bytes);
+    count(&mut limits.body_bytes, config.max_body_bytes);
+    count(&mut limits.result_bytes, config.max_result_bytes);
+    count(&mut limits.outbox_bytes, config.max_outbox_bytes);
+    count(&mut limits.replay_bytes, config.max_replay_bytes);
+    count(&mut limits.json_depth, config.max_json_depth);
+    count(&mut limits.page, config.page_size);
+    time(&mut limits.head_time, config.head_timeout_ms);
+    time(&mut limits.body_time, config.body_timeout_ms);
+    time(&mut limits.idle_time, config.idle_timeout_ms);
+    time(&mut limits.write_time, config.write_timeout_ms);
+    time(&mut limits.tool_time, config.tool_timeout_ms);
+    time(&mut limits.session_idle_time, config.session_idle_ms);
+    time(&mut limits.keepalive_time, config.keepalive_ms);
+    time(&mut limits.ping_time, config.ping_ms);
+    time(&mut limits.stop_time, config.stop_ms);
+    limits
+}
+
+/// Zero keeps the default.
+fn count(limit: &mut usize, value: u32) {
+    if value > 0 {
+        *limit = value as usize;
+    }
+}
+
+/// Zero keeps the default.
+fn time(limit: &mut Duration, value_ms: u32) {
+    if value_ms > 0 {
+        *limit = Duration::from_millis(value_ms.into());
+    }
+}

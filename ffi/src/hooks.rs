@@ -1,0 +1,174 @@
+//! What the program hears from the server.
+
+use std::ffi::{CString, c_char, c_void};
+use std::mem::size_of;
+
+use emcp_core::{Audit, Hooks, Level, Outcome};
+
+use crate::callback::{User, callback};
+use crate::failure::Failure;
+use crate::guard::guard_status;
+use crate::server::{emcp_server, server};
+use crate::sized::{Sized32, take};
+use crate::status::{EMCP_E_CANCELED, EMCP_E_INVALID, EMCP_E_TIMEDOUT, EMCP_OK};
+use crate::text::emcp_str;
+
+/// One finished call. The views are valid during the hook.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct emcp_audit {
+    /// sizeof(emcp_audit) of the library: members behind it are not there.
+    pub size: u32,
+    /// EMCP_OK: answered with a result. EMCP_E_INVALID: answered with a failure of the tool or a
+    /// protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered.
+    pub outcome: i32,
+    /// Microseconds from the call's arrival to the start of the tool function.
+    pub queue_us: u64,
+    /// Microseconds from the start of the tool function to the answer.
+    pub run_us: u64,
+    /// Bytes of the answer; 0 when none was sent.
+    pub bytes_out: u64,
+    /// The tool.
+    pub tool: emcp_str,
+    /// Its arguments as JSON text. May hold what must not be logged.
+    pub arguments: emcp_str,
+    /// As in emcp_who.
+    pub client_name: emcp_str,
+    /// As in emcp_who.
+    pub client_version: emcp_str,
+    /// As in emcp_who.
+    pub transport: emcp_str,
+    /// As in emcp_who.
+    pub protocol: emcp_str,
+    /// As in emcp_who.
+    pub session: emcp_str,
+    /// As in emcp_who.
+    pub remote_addr: emcp_str,
+    /// As in emcp_who.
+    pub traceparent: emcp_str,
+}
+
+/// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
+///
+/// Hooks run on any thread of the server and on those of the program that answer calls, several at
+/// once. They must be quick, must not call emcp_stop(), emcp_drain() or emcp_destroy(), and neither
+/// longjmp() nor a C++ exception may leave them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct emcp_hooks {
+    /// sizeof(emcp_hooks); EMCP_INIT sets it.
+    pub size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Gets a line for the program's log: EMCP_LOG_*, the part of emcp it comes from, and the text,
+    /// both NUL-terminated. The text may quote what a client sent.
+    pub log: Option<
+        unsafe extern "C" fn(
+            level: i32,
+            target: *const c_char,
+            message: *const c_char,
+            len: usize,
+            user: *mut c_void,
+        ),
+    >,
+    /// Gets every call once, when it has ended.
+    pub audit: Option<unsafe extern "C" fn(record: *const emcp_audit, user: *mut c_void)>,
+    /// Runs first on each thread that the server starts, for example to register it with a runtime.
+    pub thread_start: Option<unsafe extern "C" fn(name: *const c_char, user: *mut c_void)>,
+    /// Runs last on each of these threads.
+    pub thread_stop: Option<unsafe extern "C" fn(name: *const c_char, user: *mut c_void)>,
+    /// Handed to every hook. Must stay valid until emcp_destroy() has returned.
+    pub user: *mut c_void,
+}
+
+// SAFETY: `repr(C)`, begins with `size` and `reserved`; a raw pointer and optional function
+// pointers may all be zero.
+unsafe impl Sized32 for emcp_hooks {}
+
+/// Sets the hooks, once and before the first start.
+///
+/// Returns EMCP_OK; EMCP_E_STATE when they are set already or the server has been started;
+/// EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_set_hooks(server: *mut emcp_server, hooks: *const emcp_hooks) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to keep the server alive.
+        let server = unsafe { self::server(server)? };
+        // SAFETY: the header obliges the caller to say the struct's true size.
+        let hooks = unsafe { take("hooks", hooks)? }.checked()?;
+        if hooks.reserved != 0 {
+            return Err(Failure::invalid("reserved is not 0"));
+        }
+        server.core.set_hooks(closures(&hooks))?;
+        Ok(EMCP_OK)
+    })
+}
+
+fn closures(hooks: &emcp_hooks) -> Hooks {
+    let user = User::new(hooks.user);
+    let mut closures = Hooks::default();
+    if let Some(log) = hooks.log {
+        closures.log = Some(Box::new(move |level: Level, target: &str, message: &str| {
+            let (target, message) = (terminated(target), terminated(message));
+            let len = message.as_bytes().len();
+            // SAFETY: the header obliges the host to pass a function of this type; both texts live
+            // until it returns.
+            callback(|| unsafe {
+                log(level as i32, target.as_ptr(), message.as_ptr(), len, user.pointer());
+            });
+        }));
+    }
+    if let Some(audit) = hooks.audit {
+        closures.audit = Some(Box::new(move |record: &Audit<'_>| {
+            let record = view(record);
+            // SAFETY: as above for the record and what it views.
+            callback(|| unsafe { audit(&record, user.pointer()) });
+        }));
+    }
+    closures.thread_start = hooks.thread_start.map(|hook| thread_hook(hook, user));
+    closures.thread_stop = hooks.thread_stop.map(|hook| thread_hook(hook, user));
+    closures
+}
+
+fn thread_hook(
+    hook: unsafe extern "C" fn(name: *const c_char, user: *mut c_void),
+    user: User,
+) -> Box<dyn Fn(&str) + Send + Sync> {
+    Box::new(move |name| {
+        let name = terminated(name);
+        // SAFETY: the header obliges the host to pass a function of this type; the name lives until
+        // it returns.
+        callback(|| unsafe { hook(name.as_ptr(), user.pointer()) });
+    })
+}
+
+fn view(record: &Audit<'_>) -> emcp_audit {
+    let caller = record.caller;
+    emcp_audit {
+        size: size_of::<emcp_audit>() as u32,
+        outcome: match record.outcome {
+            Outcome::Succeeded => EMCP_OK,
+            Outcome::Failed => EMCP_E_INVALID,
+            Outcome::Cancelled => EMCP_E_CANCELED,
+            Outcome::TimedOut => EMCP_E_TIMEDOUT,
+        },
+        queue_us: record.queued.as_micros() as u64,
+        run_us: record.ran.as_micros() as u64,
+        bytes_out: record.bytes_out,
+        tool: emcp_str::view(record.tool),
+        arguments: emcp_str::view(record.arguments),
+        client_name: emcp_str::view(&caller.client_name),
+        client_version: emcp_str::view(&caller.client_version),
+        transport: emcp_str::view(caller.transport),
+        protocol: emcp_str::view(caller.protocol),
+        session: emcp_str::view(&caller.session),
+        remote_addr: emcp_str::view(&caller.remote_addr),
+        traceparent: emcp_str::view(&caller.traceparent),
+    }
+}
+
+/// A text as C wants it. A NUL inside, which only a client can have sent, is left out.
+fn terminated(text: &str) -> CString {
+    let bytes: Vec<u8> = text.bytes().filter(|byte| *byte != 0).collect();
+    CString::new(bytes).unwrap_or_default()
+}

@@ -1,0 +1,115 @@
+//! Text that crosses the border.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char, c_void};
+use std::slice;
+use std::str;
+
+use crate::failure::{Failure, Result};
+
+/// Borrowed UTF-8: `n` bytes at `p`, not NUL-terminated unless a function says so. `p` is never
+/// NULL in what emcp hands out.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct emcp_str {
+    /// The first byte.
+    pub p: *const c_char,
+    /// Bytes.
+    pub n: usize,
+}
+
+impl emcp_str {
+    /// A view of `text`, valid as long as `text` is.
+    pub(crate) fn view(text: &str) -> emcp_str {
+        // The pointer of an empty Rust string points nowhere; C may look at it.
+        let p = if text.is_empty() { c"".as_ptr() } else { text.as_ptr().cast() };
+        emcp_str { p, n: text.len() }
+    }
+}
+
+/// EMCP_NUL of the header.
+pub(crate) const NUL: usize = usize::MAX;
+
+/// A text that must be there and be UTF-8; `what` names it in the error.
+///
+/// # Safety
+/// `text` is NULL or points to a NUL-terminated string that stays unchanged for `'a`.
+pub(crate) unsafe fn required<'a>(what: &str, text: *const c_char) -> Result<&'a str> {
+    // SAFETY: passed on to our caller.
+    let text = unsafe { optional(what, text)? };
+    text.ok_or_else(|| Failure::invalid(format!("{what} is NULL")))
+}
+
+/// A text that may be NULL but not anything else than UTF-8.
+///
+/// # Safety
+/// As for [`required`].
+pub(crate) unsafe fn optional<'a>(what: &str, text: *const c_char) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, the rest is passed on to our caller.
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    utf8(what, bytes).map(Some)
+}
+
+/// Text for people and models: what is no UTF-8 becomes U+FFFD. `None` for NULL.
+///
+/// # Safety
+/// As for [`required`].
+pub(crate) unsafe fn repaired<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, the rest is passed on to our caller.
+    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy())
+}
+
+/// `len` bytes, or up to the NUL when `len` is `EMCP_NUL`.
+///
+/// # Safety
+/// `data` is NULL or points to that many bytes which stay unchanged for `'a`.
+pub(crate) unsafe fn bytes<'a>(what: &str, data: *const c_char, len: usize) -> Result<&'a [u8]> {
+    if data.is_null() {
+        return if len == 0 { Ok(&[]) } else { Err(Failure::invalid(format!("{what} is NULL"))) };
+    }
+    if len == NUL {
+        // SAFETY: not NULL, the rest is passed on to our caller.
+        return Ok(unsafe { CStr::from_ptr(data) }.to_bytes());
+    }
+    if len > isize::MAX as usize {
+        return Err(Failure::invalid(format!("{what} is {len} bytes, more than memory holds")));
+    }
+    // SAFETY: not NULL and of a possible length, the rest is passed on to our caller.
+    Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
+}
+
+/// Like [`bytes`] for data that is no text: `EMCP_NUL` is a mistake.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(crate) unsafe fn data<'a>(what: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
+    if len == NUL {
+        return Err(Failure::invalid(format!("{what} needs a length, it is no text")));
+    }
+    // SAFETY: passed on to our caller.
+    unsafe { bytes(what, data.cast(), len) }
+}
+
+/// Like [`bytes`] for JSON, which must be UTF-8.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(crate) unsafe fn json<'a>(what: &str, text: *const c_char, len: usize) -> Result<&'a str> {
+    // SAFETY: passed on to our caller.
+    utf8(what, unsafe { bytes(what, text, len)? })
+}
+
+/// The parts of a comma separated list, without spaces around them and without empty ones.
+pub(crate) fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(String::from).collect()
+}
+
+fn utf8<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str> {
+    str::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{what} is not UTF-8")))
+}

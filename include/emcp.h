@@ -1,0 +1,917 @@
+/* emcp.h - MCP, the Model Context Protocol, for programs written in C.
+ *
+ * A program that runs for a long time, such as a daemon, tells AI clients what it knows and lets
+ * them use it: it adds tools, functions with a name and described arguments, to a server inside
+ * itself. Streamable HTTP, HTTP+SSE and WebSocket clients of every protocol revision reach them on
+ * one path.
+ *
+ * A complete program; cc hello.c -lemcp
+ *
+ *     #include <emcp.h>
+ *     #include <unistd.h>
+ *
+ *     static int32_t hello(emcp_call *call, void *user)
+ *     {
+ *         (void)user;
+ *         return emcp_put_text(call, "Hello, world!", EMCP_NUL);
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         emcp_server *server;
+ *         emcp_config config;
+ *         emcp_tool tool;
+ *         EMCP_INIT(&config);
+ *         config.name = "hello", config.version = "1.0";
+ *         EMCP_INIT(&tool);
+ *         tool.name = "hello", tool.description = "Says hello.", tool.call = hello;
+ *         if (emcp_create(&config, &server) < 0 || emcp_tool_add(server, &tool) < 0 ||
+ *             emcp_listen(server, "tcp:127.0.0.1:8080") < 0 || emcp_start(server) < 0)
+ *             return 1;
+ *         pause();
+ *         emcp_destroy(server);
+ *     }
+ *
+ * Lifecycle
+ *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_listen > emcp_start > emcp_stop >
+ *   emcp_destroy. Tools come and go at any time. A stopped server may be started again.
+ *
+ * Ownership
+ *   Whatever goes in is copied, but for the `user` pointers. Views (emcp_str) that come out are
+ *   valid as long as the object they were asked of, or for the callback that got them. A pointer to
+ *   a handle is one that emcp has given out and that was not freed since; a pointer to a struct
+ *   says its true size in its first field; text is NUL-terminated UTF-8 or comes with its length.
+ *   emcp checks for NULL and cannot check the rest.
+ *
+ * Threads
+ *   Every function may be called from any thread at the same time, unless it says otherwise; only
+ *   emcp_destroy is for when nobody else uses the server, and a JSON writer is for one thread at a
+ *   time. Tool functions run on worker threads, several at once, on stacks of 512 KiB; hooks and
+ *   on_cancel functions run wherever they are needed. What would wait for a callback is refused
+ *   inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a C++ exception may leave a callback.
+ *
+ * Fork and signals
+ *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
+ *   _exit: there every function returns EMCP_E_FORK. emcp installs no signal handler, and its
+ *   threads block all signals. The library cannot be unloaded again; its code stays mapped.
+ *
+ * Errors
+ *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An
+ *   argument that is wrong is refused and changes nothing; out parameters change on success only.
+ *   All functions return EMCP_E_INVALID when a handle is NULL.
+ *
+ * ABI promise
+ *   Within one EMCP_ABI functions and struct members are only added, numbers never change their
+ *   meaning, and structs that begin with `size` grow at their end: old programs run with newer
+ *   libraries, and newer programs with older libraries as long as they leave what is newer zero.
+ */
+#ifndef EMCP_H
+#define EMCP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Version of this header; emcp_version() tells that of the library. */
+#define EMCP_VERSION "0.1.0"
+
+/* The ABI of this header; emcp_abi_version() tells that of the library. */
+#define EMCP_ABI 1
+
+/* Zeroes a struct and writes its size. Every zero member means "default". */
+#define EMCP_INIT(p) (memset((p), 0, sizeof *(p)), (void)((p)->size = (uint32_t)sizeof *(p)))
+
+/* As a length: the text is NUL-terminated, measure it. */
+#define EMCP_NUL ((size_t)-1)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A server. */
+typedef struct emcp_server emcp_server;
+
+/* One call of a tool. Reference counted. */
+typedef struct emcp_call emcp_call;
+
+/* A JSON text that is being written. */
+typedef struct emcp_json emcp_json;
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Text                                                                                           */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Borrowed UTF-8: `n` bytes at `p`, not NUL-terminated unless a function says so. `p` is never
+ * NULL in what emcp hands out.
+ */
+typedef struct emcp_str {
+    const char *p; /* The first byte. */
+    size_t n; /* Bytes. */
+} emcp_str;
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Making a server                                                                                */
+/* ---------------------------------------------------------------------------------------------- */
+
+#define EMCP_F_READONLY 1 /* Hide and refuse tools that have EMCP_T_WRITE or EMCP_T_DESTRUCTIVE. */
+#define EMCP_F_NO_LEGACY_SSE 2 /* No HTTP+SSE of revision 2024-11-05. */
+#define EMCP_F_NO_WEBSOCKET 4 /* No WebSocket. */
+
+/* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
+ * zero has its default.
+ */
+typedef struct emcp_config {
+    uint32_t size; /* sizeof(emcp_config); EMCP_INIT sets it. */
+    uint32_t flags; /* EMCP_F_*. */
+    const char *name; /* The program, for example "sysmond". Required. */
+    const char *version; /* Its version. Required. */
+    const char *title; /* A name for people. */
+    const char *description; /* One sentence on what the program is. */
+    /* What a model should know before it uses the tools. Clients put it into the prompt: be short. */
+    const char *instructions;
+    const char *website_url; /* Where to read more. */
+    const char *icons; /* JSON array of icon objects. */
+    const char *path; /* The endpoint. Default "/mcp". */
+    /* Host names, comma separated, that requests may be for besides loopback names. "*": any.
+     * Needed when the server is reached by name: the check stops DNS rebinding.
+     */
+    const char *allowed_hosts;
+    /* Origins, comma separated, that browsers may send besides loopback ones, for example
+     * "https://app.example".
+     */
+    const char *allowed_origins;
+    uint32_t workers; /* Threads that run tool functions. Default 4. */
+    uint32_t max_connections; /* Open connections. Default 4096. */
+    uint32_t max_streams; /* Open SSE streams and WebSockets. Default 2048. */
+    /* Sessions of clients before revision 2026-07-28; the least recently used makes room.
+     * Default 1024.
+     */
+    uint32_t max_sessions;
+    uint32_t max_calls; /* Calls that run or wait. Default 256. */
+    uint32_t max_calls_per_peer; /* Calls in flight for one session or WebSocket. Default 32. */
+    /* Calls that wait for a worker; above it a client hears "busy". Default 128. */
+    uint32_t max_queue;
+    uint32_t max_head_bytes; /* Bytes of a request head. Default 16 KiB. */
+    uint32_t max_body_bytes; /* Bytes of a request body or WebSocket message. Default 1 MiB. */
+    uint32_t max_result_bytes; /* Bytes of one tool result. Default 4 MiB. */
+    /* Bytes that wait for one client; one that stops reading is closed. Default 8 MiB. */
+    uint32_t max_outbox_bytes;
+    /* Bytes kept per session for clients that resume a stream. Default 256 KiB. */
+    uint32_t max_replay_bytes;
+    uint32_t max_json_depth; /* Nesting of a JSON message. Default 64. */
+    uint32_t page_size; /* Tools on one page of tools/list. Default 100. */
+    uint32_t head_timeout_ms; /* Milliseconds for a whole request head. Default 10 000. */
+    uint32_t body_timeout_ms; /* Milliseconds for a whole request body. Default 30 000. */
+    /* Milliseconds that an idle connection stays. Default 75 000, above common proxy limits. */
+    uint32_t idle_timeout_ms;
+    /* Milliseconds that one write may make no progress. Default 30 000. */
+    uint32_t write_timeout_ms;
+    /* Milliseconds of one tool call. Default 30 000: clients give up after 60 s. */
+    uint32_t tool_timeout_ms;
+    uint32_t session_idle_ms; /* Milliseconds that an unused session lives. Default 30 minutes. */
+    /* Milliseconds between keep-alive comments on a silent SSE stream. Default 15 000. */
+    uint32_t keepalive_ms;
+    uint32_t ping_ms; /* Milliseconds between pings on a silent WebSocket. Default 30 000. */
+    uint32_t stop_ms; /* Milliseconds that emcp_stop gives running calls. Default 2000. */
+    /* Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0. */
+    uint32_t cache_ttl_ms;
+} emcp_config;
+
+/* Makes a server that does not run yet.
+ *
+ * Starts no thread and opens no descriptor: a daemon may still fork. Copies everything in
+ * `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
+ * a flag is unknown or a text is impossible; EMCP_E_ABI when the program was built for a newer
+ * library.   Since 0.1
+ */
+int32_t emcp_create(const emcp_config *config, emcp_server **out);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Running a server                                                                               */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Adds an address to listen on, before the first start.
+ *
+ *   tcp:127.0.0.1:8080         a numeric address or localhost; port 0 lets the system choose
+ *   tcp:[::1]:8080
+ *   unix:/run/a.sock           mode 0600
+ *   unix:/run/a.sock?mode=0660
+ *   fd:3                       a listening socket that the program has inherited or opened
+ *
+ * The address is bound by emcp_start(), anew by each. A Unix socket that nobody listens on is
+ * replaced, and removed by emcp_stop(). A descriptor belongs to emcp once this returns EMCP_OK:
+ * its number is closed at once and emcp keeps a duplicate until emcp_destroy(). Otherwise it
+ * stays the caller's.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID when the address cannot be read or the descriptor is not open;
+ * EMCP_E_STATE after the first start.   Since 0.1
+ */
+int32_t emcp_listen(emcp_server *server, const char *address);
+
+/* Binds the addresses, starts the threads and serves.
+ *
+ * The threads block all signals, so that the program's own threads go on receiving them. A server
+ * without address serves what emcp_adopt_fd() hands over. After emcp_stop() it may be started
+ * again.
+ *
+ * Returns EMCP_OK; EMCP_E_IO when an address cannot be bound or a thread not started;
+ * EMCP_E_INVALID when an inherited descriptor is not a listening socket; EMCP_E_STATE when the
+ * server runs; EMCP_E_FORK in a child of a process that has started any server. After a failure
+ * nothing runs, no callback will, and it may be tried again.   Since 0.1
+ */
+int32_t emcp_start(emcp_server *server);
+
+/* Writes the bound address of listener `index`, counted in the order of emcp_listen() from 0:
+ * "127.0.0.1:40123", or the path of a Unix socket.
+ *
+ * Returns the length of the text, which is NUL-terminated in `buf`; EMCP_E_LIMIT when it does not
+ * fit into `cap` bytes; EMCP_E_NOT_FOUND when there is no such listener; EMCP_E_STATE unless the
+ * server runs and listens; EMCP_E_INVALID when `buf` is NULL.   Since 0.1
+ */
+int32_t emcp_listen_address(emcp_server *server, uint32_t index, char *buf, size_t cap);
+
+/* Lets work end: takes no new connections and calls, waits until the running calls are done, then
+ * closes the streams. emcp_stop() is still needed.
+ *
+ * Blocks up to `timeout_ms`. Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
+ * still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1
+ */
+int32_t emcp_drain(emcp_server *server, uint32_t timeout_ms);
+
+/* Ends everything: cancels the calls, closes the streams, joins the threads.
+ *
+ * Blocks for emcp_config.stop_ms and a little at most. Callbacks that run when calls are
+ * cancelled may run on the calling thread. Afterwards tools and hooks are still there, and the
+ * server may be started again. A server that does not run is stopped already.
+ *
+ * Returns EMCP_OK; EMCP_E_TIMEDOUT when a tool function did not return: its thread is left
+ * behind, everything else has ended; EMCP_E_BUSY from a callback of any server, or while another
+ * thread stops this one.   Since 0.1
+ */
+int32_t emcp_stop(emcp_server *server);
+
+/* Frees a server; stops it first if needed. NULL is fine.
+ *
+ * Afterwards no on_cancel callback runs, and free_user has run for every tool. Two exceptions
+ * come from the program itself: while it holds a reference to a call, the tools stay until
+ * emcp_call_unref(); and a tool function that did not return in time keeps its tool and the hooks
+ * in use until it does. Nobody else may be using the handle. In a forked child and in a callback
+ * the server is left alone and its memory with it.   Since 0.1
+ */
+void emcp_destroy(emcp_server *server);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Sockets of the program                                                                         */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Options of emcp_adopt_fd(). Prepare them with EMCP_INIT. */
+typedef struct emcp_adopt {
+    uint32_t size; /* sizeof(emcp_adopt); EMCP_INIT sets it. */
+    uint32_t flags; /* 0. */
+    /* Bytes that the program has already read from the socket, or NULL. Copied. */
+    const void *prefix;
+    size_t prefix_len; /* How many. */
+    const char *remote_addr; /* Names the peer in logs and audit; NULL for its address. */
+} emcp_adopt;
+
+/* Hands a connected stream socket over: a program that has a listener of its own serves MCP on it.
+ *
+ * On EMCP_OK emcp owns the connection and has closed the number `fd`, so remove it from epoll
+ * before; on every failure it stays open and the caller's. `options` may be NULL. The socket
+ * becomes non-blocking.
+ *
+ *     emcp_adopt options;
+ *     EMCP_INIT(&options);
+ *     options.prefix = buffer;
+ *     options.prefix_len = received;
+ *     if (emcp_adopt_fd(server, fd, &options) != EMCP_OK)
+ *         close(fd);
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket; EMCP_E_STATE unless
+ * the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when
+ * the process has no descriptor left; EMCP_E_ABI.   Since 0.1
+ */
+int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Tools                                                                                          */
+/* ---------------------------------------------------------------------------------------------- */
+
+#define EMCP_STRING 1 /* Text. */
+#define EMCP_INTEGER 2 /* A whole number. */
+#define EMCP_NUMBER 3 /* Any number. */
+#define EMCP_BOOLEAN 4 /* true or false. */
+#define EMCP_STRING_LIST 5 /* A list of texts. */
+#define EMCP_P_REQUIRED 1 /* Calls without the parameter fail before the tool function runs. */
+/* Changes something; without it clients are told that the tool only reads. */
+#define EMCP_T_WRITE 1
+#define EMCP_T_DESTRUCTIVE 2 /* May destroy something. Counts as EMCP_T_WRITE. */
+#define EMCP_T_IDEMPOTENT 4 /* A second call with the same arguments changes nothing more. */
+#define EMCP_T_OPEN_WORLD 8 /* Reaches beyond this program, for example to the internet. */
+/* Run on the I/O thread: for functions that take microseconds and never block. */
+#define EMCP_T_INLINE 16
+
+/* One parameter of a tool. Never grows: a table of them is an array. */
+typedef struct emcp_param {
+    const char *name; /* 1 to 64 of A-Z a-z 0-9 _ . - */
+    int32_t type; /* EMCP_STRING, EMCP_INTEGER, EMCP_NUMBER, EMCP_BOOLEAN or EMCP_STRING_LIST. */
+    uint32_t flags; /* EMCP_P_*. */
+    const char *description; /* What the parameter means. Models choose better values with it. */
+    /* The only texts allowed, comma separated, for EMCP_STRING and the items of EMCP_STRING_LIST;
+     * NULL for any.
+     */
+    const char *choices;
+    /* Least value, for a string its length in characters, for a list its item count. No bounds
+     * when `min` and `max` are both 0; use INFINITY for an open end.
+     */
+    double min;
+    double max; /* Greatest value, likewise. */
+    /* JSON text of the value that the tool assumes, or NULL. Tells the model; emcp does not
+     * insert it.
+     */
+    const char *default_value;
+    /* Clients repeat the value in the header Mcp-Param-{header}, for proxies that route on it;
+     * or NULL. Not for secrets: headers land in logs.
+     */
+    const char *header;
+} emcp_param;
+
+/* A tool function. Runs on a worker thread, several at once, also for the same tool; with
+ * EMCP_T_INLINE on the I/O thread. `call` is valid until it returns, longer with emcp_call_ref().
+ *
+ * Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
+ * EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
+ * failure with the text of emcp_strerror(), unless the call was answered already.
+ *
+ * Neither longjmp() nor a C++ exception may leave it.
+ */
+typedef int32_t (*emcp_tool_fn)(emcp_call *call, void *user);
+
+/* Frees what a tool's `user` points to. */
+typedef void (*emcp_free_fn)(void *user);
+
+/* A tool. Prepare it with EMCP_INIT; everything that stays zero has its default. */
+typedef struct emcp_tool {
+    uint32_t size; /* sizeof(emcp_tool); EMCP_INIT sets it. */
+    uint32_t flags; /* EMCP_T_*. */
+    const char *name; /* 1 to 64 of A-Z a-z 0-9 _ . - Required. */
+    const char *title; /* A name for people. */
+    const char *description; /* Tells the model when to use the tool and what comes back. */
+    const emcp_param *params; /* What the tool takes: a table ... */
+    size_t params_len; /* ... of this many entries ... */
+    /* ... or JSON Schema 2020-12 text of an object. Neither: no arguments. */
+    const char *input_schema;
+    const char *output_schema; /* JSON Schema text that the structured result keeps to, or NULL. */
+    const char *icons; /* JSON array of icon objects, or NULL. */
+    const char *meta; /* JSON object for _meta, or NULL. */
+    uint32_t timeout_ms; /* Milliseconds of one call. Default: tool_timeout_ms of the server. */
+    uint32_t max_result_bytes; /* Bytes of one result. Default: max_result_bytes of the server. */
+    /* Calls at once; above it clients hear "busy". Default: no bound of its own. */
+    uint32_t max_concurrent;
+    emcp_tool_fn call; /* The function. Required. */
+    void *user; /* Handed to `call`; used by several threads at once. */
+    /* Runs once with `user` when the tool is gone and its last call has ended, on any thread;
+     * also when emcp_tool_add() fails. NULL: nothing to free.
+     */
+    emcp_free_fn free_user;
+} emcp_tool;
+
+/* Adds a tool, at any time; clients are told when the list changes.
+ *
+ * Copies everything but `user`, which belongs to emcp from here on, whatever this returns:
+ * `free_user` runs also after a failure, unless the struct's size is impossible.
+ *
+ *     static const emcp_param params[] = {
+ *         {"unit", EMCP_STRING, EMCP_P_REQUIRED, "Unit name", NULL, 1, 64, NULL, NULL}};
+ *     emcp_tool tool;
+ *     EMCP_INIT(&tool);
+ *     tool.name = "unit_status";
+ *     tool.description = "Tells whether a unit runs.";
+ *     tool.params = params;
+ *     tool.params_len = 1;
+ *     tool.call = unit_status;
+ *     status = emcp_tool_add(server, &tool);
+ *
+ * Returns EMCP_OK; EMCP_E_EXISTS when the name is taken; EMCP_E_INVALID for a wrong name, schema,
+ * parameter or flag; EMCP_E_ABI.   Since 0.1
+ */
+int32_t emcp_tool_add(emcp_server *server, const emcp_tool *tool);
+
+/* Removes a tool and waits until its running calls have ended. Afterwards its function is not
+ * called any more and `free_user` has run: the program may unload both.
+ *
+ * Blocks as long as a call runs or somebody holds a call that is not answered. Returns EMCP_OK;
+ * EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool.   Since 0.1
+ */
+int32_t emcp_tool_remove(emcp_server *server, const char *name);
+
+/* Shows a tool to clients when `on` is not 0, or hides and refuses it. Running calls go on.
+ *
+ * Returns EMCP_OK, also when nothing changes; EMCP_E_NOT_FOUND.   Since 0.1
+ */
+int32_t emcp_tool_enable(emcp_server *server, const char *name, int32_t on);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Inside a call: its arguments                                                                   */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* They have been checked against the schema before the tool function runs: for a parameter that
+ * is required and of the type asked for these functions cannot fail.
+ */
+
+/* Gives all arguments as the text of a JSON object, as the client wrote it; "{}" when there are
+ * none. The view lives as long as the call.   Since 0.1
+ */
+emcp_str emcp_call_arguments(const emcp_call *call);
+
+/* Reads a string argument.
+ *
+ * `out` views the text without JSON escapes and with a NUL behind it; it lives as long as the
+ * call. The text itself may hold NULs: `n` is its length.
+ *
+ * Returns EMCP_OK; EMCP_E_NOT_FOUND when the argument is absent or null; EMCP_E_INVALID when it
+ * has another type, and for NULL. `out` changes only on EMCP_OK.   Since 0.1
+ */
+int32_t emcp_arg_str(const emcp_call *call, const char *key, emcp_str *out);
+
+/* Reads an integer argument. 1.0 and 1e3 are integers too, as JSON Schema has it.
+ *
+ * Returns as emcp_arg_str(); EMCP_E_INVALID also when the number has a fraction or does not fit
+ * into int64_t.   Since 0.1
+ */
+int32_t emcp_arg_i64(const emcp_call *call, const char *key, int64_t *out);
+
+/* Reads a number argument; one with more digits than a double holds is rounded.
+ *
+ * Returns as emcp_arg_str().   Since 0.1
+ */
+int32_t emcp_arg_f64(const emcp_call *call, const char *key, double *out);
+
+/* Reads a boolean argument as 0 or 1.
+ *
+ * Returns as emcp_arg_str().   Since 0.1
+ */
+int32_t emcp_arg_bool(const emcp_call *call, const char *key, int32_t *out);
+
+/* Gives the JSON text of one argument of any type, every digit as the client wrote it. The view
+ * lives as long as the call.
+ *
+ * Returns EMCP_OK; EMCP_E_NOT_FOUND when the argument is absent or null; EMCP_E_INVALID for NULL.
+ * Since 0.1
+ */
+int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Inside a call: who calls, how long, and what to say meanwhile                                  */
+/* ---------------------------------------------------------------------------------------------- */
+
+#define EMCP_CANCEL_CLIENT 1 /* The client cancelled the request. */
+/* The client closed the connection that the answer would have gone to. */
+#define EMCP_CANCEL_GONE 2
+#define EMCP_CANCEL_TIMEOUT 3 /* The tool's time ran out. */
+#define EMCP_CANCEL_SESSION 4 /* The client's session ended. */
+#define EMCP_CANCEL_SHUTDOWN 5 /* The server stops. */
+
+/* Who calls. Only `transport` and `remote_addr` are facts; the rest is what the client says of
+ * itself. Prepare it with EMCP_INIT. Unknown things are empty.
+ */
+typedef struct emcp_who {
+    uint32_t size; /* sizeof(emcp_who); EMCP_INIT sets it. */
+    uint32_t reserved; /* 0. */
+    emcp_str principal; /* The authenticated identity. Empty: this version authenticates nobody. */
+    /* First characters of the session id, enough to tell sessions apart in a log. */
+    emcp_str session;
+    emcp_str client_name; /* The client program. */
+    emcp_str client_version; /* Its version. */
+    emcp_str protocol; /* Revision of the protocol, for example "2025-11-25". */
+    emcp_str transport; /* "http", "sse" or "websocket". */
+    emcp_str remote_addr; /* Address and port, "unix", or what emcp_adopt_fd() was told. */
+    emcp_str traceparent; /* W3C trace context, if the client sent it. */
+} emcp_who;
+
+/* Names the tool. Empty for NULL.   Since 0.1 */
+emcp_str emcp_call_tool(const emcp_call *call);
+
+/* Gives params._meta as JSON text; empty when the client sent none.   Since 0.1 */
+emcp_str emcp_call_meta(const emcp_call *call);
+
+/* Tells who calls. The views live as long as the call.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1
+ */
+int32_t emcp_call_who(const emcp_call *call, emcp_who *out);
+
+/* Tells why the call was cancelled: EMCP_CANCEL_*, or 0 while it was not. Cheap: ask in every
+ * round of a loop. A negative status for NULL.   Since 0.1
+ */
+int32_t emcp_call_cancelled(const emcp_call *call);
+
+/* Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. 0 for NULL.   Since 0.1 */
+uint64_t emcp_call_deadline_ms(const emcp_call *call);
+
+/* Has `fn` called once when the call is cancelled; at once, on this thread, if it was already.
+ *
+ * `fn` runs on the thread that cancels, often the I/O thread: set a flag or wake somebody, and
+ * return. It does not run after emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK,
+ * nor after emcp_destroy(); when they return EMCP_E_CANCELED it may be running, so keep what
+ * `user` points to until it has run.
+ *
+ * Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
+ * when `fn` is NULL.   Since 0.1
+ */
+int32_t emcp_call_on_cancel(emcp_call *call, void (*fn)(void *user), void *user);
+
+/* Reports progress, if the client asked for it; otherwise nothing is sent.
+ *
+ * `done` must grow; values that do not, or that follow each other within 50 ms, are dropped,
+ * except the one that reaches `total`. `total` 0: unknown. `message`: for people, or NULL.
+ *
+ * Returns EMCP_OK; EMCP_E_CANCELED when the call has ended; EMCP_E_STATE when it is answered.
+ * Since 0.1
+ */
+int32_t emcp_call_progress(emcp_call *call, double done, double total, const char *message);
+
+/* Checks that the client declared a capability, for example "sampling"; otherwise fails the call
+ * in the protocol's words.
+ *
+ * Returns EMCP_OK; EMCP_E_CANCELED when the call has been failed or has ended: return EMCP_OK from
+ * the tool function then; EMCP_E_STATE when it is answered.   Since 0.1
+ */
+int32_t emcp_call_require(emcp_call *call, const char *capability);
+
+/* Closes the client's connection and keeps the call: the client comes back for the answer after
+ * `retry_ms`. For long calls behind proxies that cut silent connections.
+ *
+ * Returns EMCP_OK; EMCP_E_STATE where that is not possible, which is everywhere but on Streamable
+ * HTTP of revision 2025-11-25: harmless, go on.   Since 0.1
+ */
+int32_t emcp_call_disconnect(emcp_call *call, uint32_t retry_ms);
+
+/* Takes one more reference, so that the call may be used after the tool function has returned
+ * EMCP_PENDING. Returns `call`; NULL for NULL.
+ *
+ *     static int32_t measure(emcp_call *call, void *user)
+ *     {
+ *         queue_push(user, emcp_call_ref(call));
+ *         return EMCP_PENDING;
+ *     }
+ *
+ * Since 0.1
+ */
+emcp_call *emcp_call_ref(emcp_call *call);
+
+/* Gives a reference back. The last one frees the call; if nobody has answered it the client gets
+ * an error result. NULL is fine.   Since 0.1
+ */
+void emcp_call_unref(emcp_call *call);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Answering a call                                                                               */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Pieces are put together and sent by emcp_finish(), or by returning EMCP_OK from the tool
+ * function. All functions copy what they are given and may be called from any thread. A piece
+ * that is refused leaves nothing behind: the call can still be answered.
+ *
+ * Besides their own, all of them return EMCP_E_INVALID for NULL and text that is not what it
+ * should be; EMCP_E_LIMIT when the result would be above max_result_bytes; EMCP_E_STATE when the
+ * call has been answered; EMCP_E_CANCELED when it has ended, so that nobody waits any more.
+ */
+
+/* Appends text for the model. What is not UTF-8 in it becomes U+FFFD. `len` may be EMCP_NUL.
+ * Since 0.1
+ */
+int32_t emcp_put_text(emcp_call *call, const char *text, size_t len);
+
+/* Sets structuredContent from JSON text of any type; replaces what was set before. Clients that
+ * cannot read it, and everybody when there is no text, get it as text too. `len` may be EMCP_NUL.
+ * Since 0.1
+ */
+int32_t emcp_put_json(emcp_call *call, const char *json, size_t len);
+
+/* Appends a picture; emcp encodes it. `mime`: for example "image/png".   Since 0.1 */
+int32_t emcp_put_image(emcp_call *call, const char *mime, const void *data, size_t len);
+
+/* Appends a sound; emcp encodes it. `mime`: for example "audio/wav". Clients of revision
+ * 2024-11-05 get a note in its place.   Since 0.1
+ */
+int32_t emcp_put_audio(emcp_call *call, const char *mime, const void *data, size_t len);
+
+/* Appends a link to a resource. `mime` and `description` may be NULL. Clients before revision
+ * 2025-06-18 get text that names it.   Since 0.1
+ */
+int32_t emcp_put_link(emcp_call *call,
+                      const char *uri,
+                      const char *name,
+                      const char *mime,
+                      const char *description);
+
+/* Appends a resource with its text. `mime` may be NULL, `len` may be EMCP_NUL.   Since 0.1 */
+int32_t emcp_put_resource_text(emcp_call *call,
+                               const char *uri,
+                               const char *mime,
+                               const char *text,
+                               size_t len);
+
+/* Appends a resource with its bytes; emcp encodes them. `mime` may be NULL.   Since 0.1 */
+int32_t emcp_put_resource_blob(emcp_call *call,
+                               const char *uri,
+                               const char *mime,
+                               const void *data,
+                               size_t len);
+
+/* Appends one content block from JSON text, for what has no function of its own: an object with
+ * a "type", for example with annotations. `len` may be EMCP_NUL.   Since 0.1
+ */
+int32_t emcp_put_content(emcp_call *call, const char *json, size_t len);
+
+/* Sets _meta of the result from the text of a JSON object. `len` may be EMCP_NUL.   Since 0.1 */
+int32_t emcp_put_meta(emcp_call *call, const char *json, size_t len);
+
+/* Tells the model in a line of text that it sees `shown` of `total` items, and with which
+ * `cursor` it can ask for more; NULL when it cannot.   Since 0.1
+ */
+int32_t emcp_put_truncated(emcp_call *call, uint64_t shown, uint64_t total, const char *cursor);
+
+/* Answers the call with what was put; with nothing, when nothing was. Only once.
+ *
+ * Not needed in a tool function, which returns EMCP_OK instead. The reference stays the caller's:
+ * give it back with emcp_call_unref(). The audit hook runs before this returns.
+ *
+ * Returns EMCP_OK; EMCP_E_CANCELED; EMCP_E_STATE the second time.   Since 0.1
+ */
+int32_t emcp_finish(emcp_call *call);
+
+/* Answers the call with a failure that the model sees: say what went wrong and what to try
+ * instead. What was put is dropped. Only once.
+ *
+ * Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1
+ */
+int32_t emcp_fail(emcp_call *call, const char *text);
+
+/* Answers the call with a JSON-RPC error, which programs see and models often do not: for a
+ * tool's own failures use emcp_fail(). `data_json` is JSON text or NULL. Only once.
+ *
+ * Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
+ * call can still be answered then.   Since 0.1
+ */
+int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const char *data_json);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Writing JSON                                                                                   */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Independent of the locale; NaN and infinities become null, bytes that are not UTF-8 become
+ * U+FFFD. Mistakes are remembered, and only emcp_json_commit() reports them: the calls in between
+ * need no checks. A writer is for one thread at a time. NULL is taken by all and does nothing.
+ */
+
+/* Starts a JSON text, which emcp_json_commit() makes the structured result of `call`.
+ *
+ *     emcp_json *json = emcp_json_begin(call);
+ *     emcp_json_obj(json);
+ *     emcp_json_key(json, "load");
+ *     emcp_json_f64(json, 0.25);
+ *     emcp_json_end(json);
+ *     return emcp_json_commit(json);
+ *
+ * Returns NULL when `call` is NULL. A writer that is neither committed nor freed ends with the
+ * last reference to the call.   Since 0.1
+ */
+emcp_json *emcp_json_begin(emcp_call *call);
+
+/* Opens an object; emcp_json_end() closes it.   Since 0.1 */
+void emcp_json_obj(emcp_json *json);
+
+/* Opens an array; emcp_json_end() closes it.   Since 0.1 */
+void emcp_json_arr(emcp_json *json);
+
+/* Closes the innermost open object or array.   Since 0.1 */
+void emcp_json_end(emcp_json *json);
+
+/* Names the next value of the innermost object.   Since 0.1 */
+void emcp_json_key(emcp_json *json, const char *key);
+
+/* Writes a string of `len` bytes, NULs included; `len` may be EMCP_NUL.   Since 0.1 */
+void emcp_json_str(emcp_json *json, const char *text, size_t len);
+
+/* Writes a signed integer with all its digits.   Since 0.1 */
+void emcp_json_i64(emcp_json *json, int64_t value);
+
+/* Writes an unsigned integer with all its digits.   Since 0.1 */
+void emcp_json_u64(emcp_json *json, uint64_t value);
+
+/* Writes the shortest text that reads back as `value`; null for NaN and infinities.   Since 0.1 */
+void emcp_json_f64(emcp_json *json, double value);
+
+/* Writes false for 0 and true for everything else.   Since 0.1 */
+void emcp_json_bool(emcp_json *json, int32_t value);
+
+/* Writes null.   Since 0.1 */
+void emcp_json_null(emcp_json *json);
+
+/* Tells how many bytes have been written, to stop before a limit is reached.   Since 0.1 */
+size_t emcp_json_len(const emcp_json *json);
+
+/* Makes the text the structured result of the call, as emcp_put_json() does, and frees the
+ * writer, whatever this returns.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID for NULL and when the calls before made no JSON value;
+ * EMCP_E_LIMIT when it is too large or nested deeper than 64 levels; EMCP_E_STATE and
+ * EMCP_E_CANCELED as emcp_put_json(). After a failure the call can be answered otherwise.
+ * Since 0.1
+ */
+int32_t emcp_json_commit(emcp_json *json);
+
+/* Gives a text up. NULL is fine. Not after emcp_json_commit().   Since 0.1 */
+void emcp_json_free(emcp_json *json);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Log messages for clients                                                                       */
+/* ---------------------------------------------------------------------------------------------- */
+
+#define EMCP_LOG_DEBUG 0 /* For developers. */
+#define EMCP_LOG_INFO 1 /* What happens normally. */
+#define EMCP_LOG_NOTICE 2 /* Normal but worth knowing. */
+#define EMCP_LOG_WARNING 3 /* May become a problem. */
+#define EMCP_LOG_ERROR 4 /* Something failed. */
+#define EMCP_LOG_CRITICAL 5 /* A part of the program is broken. */
+#define EMCP_LOG_ALERT 6 /* Somebody must act at once. */
+#define EMCP_LOG_EMERGENCY 7 /* The program is unusable. */
+
+/* Sends a log message with the call, if its client wants that level.
+ *
+ * `level`: EMCP_LOG_*. `logger` names the part of the program, or NULL. `json` is the message as
+ * JSON text; text that is not JSON is sent as a string. `len` may be EMCP_NUL.
+ *
+ * Returns EMCP_OK, also when the client does not want it; EMCP_E_CANCELED when the call has ended
+ * or is answered; EMCP_E_INVALID.   Since 0.1
+ */
+int32_t emcp_call_log(emcp_call *call,
+                      int32_t level,
+                      const char *logger,
+                      const char *json,
+                      size_t len);
+
+/* Sends a log message to every client that has a session and wants that level. Arguments as for
+ * emcp_call_log(). Clients of revision 2026-07-28 have no session: they hear of their calls only.
+ *
+ * Returns EMCP_OK, also when nobody listens; EMCP_E_INVALID.   Since 0.1
+ */
+int32_t emcp_notify_log(emcp_server *server,
+                        int32_t level,
+                        const char *logger,
+                        const char *json,
+                        size_t len);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Hooks                                                                                          */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* One finished call. The views are valid during the hook. */
+typedef struct emcp_audit {
+    uint32_t size; /* sizeof(emcp_audit) of the library: members behind it are not there. */
+    /* EMCP_OK: answered with a result. EMCP_E_INVALID: answered with a failure of the tool or a
+     * protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered.
+     */
+    int32_t outcome;
+    uint64_t queue_us; /* Microseconds from the call's arrival to the start of the tool function. */
+    uint64_t run_us; /* Microseconds from the start of the tool function to the answer. */
+    uint64_t bytes_out; /* Bytes of the answer; 0 when none was sent. */
+    emcp_str tool; /* The tool. */
+    emcp_str arguments; /* Its arguments as JSON text. May hold what must not be logged. */
+    emcp_str client_name; /* As in emcp_who. */
+    emcp_str client_version; /* As in emcp_who. */
+    emcp_str transport; /* As in emcp_who. */
+    emcp_str protocol; /* As in emcp_who. */
+    emcp_str session; /* As in emcp_who. */
+    emcp_str remote_addr; /* As in emcp_who. */
+    emcp_str traceparent; /* As in emcp_who. */
+} emcp_audit;
+
+/* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
+ *
+ * Hooks run on any thread of the server and on those of the program that answer calls, several at
+ * once. They must be quick, must not call emcp_stop(), emcp_drain() or emcp_destroy(), and neither
+ * longjmp() nor a C++ exception may leave them.
+ */
+typedef struct emcp_hooks {
+    uint32_t size; /* sizeof(emcp_hooks); EMCP_INIT sets it. */
+    uint32_t reserved; /* 0. */
+    /* Gets a line for the program's log: EMCP_LOG_*, the part of emcp it comes from, and the text,
+     * both NUL-terminated. The text may quote what a client sent.
+     */
+    void (*log)(int32_t level, const char *target, const char *message, size_t len, void *user);
+    /* Gets every call once, when it has ended. */
+    void (*audit)(const emcp_audit *record, void *user);
+    /* Runs first on each thread that the server starts, for example to register it with a runtime. */
+    void (*thread_start)(const char *name, void *user);
+    /* Runs last on each of these threads. */
+    void (*thread_stop)(const char *name, void *user);
+    void *user; /* Handed to every hook. Must stay valid until emcp_destroy() has returned. */
+} emcp_hooks;
+
+/* Sets the hooks, once and before the first start.
+ *
+ * Returns EMCP_OK; EMCP_E_STATE when they are set already or the server has been started;
+ * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
+ */
+int32_t emcp_set_hooks(emcp_server *server, const emcp_hooks *hooks);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Counters                                                                                       */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* The most important counters; emcp_metrics_text() has all. Prepare it with EMCP_INIT. Values
+ * named "open" go up and down, the others only grow.
+ */
+typedef struct emcp_stats {
+    uint32_t size; /* sizeof(emcp_stats); EMCP_INIT sets it. */
+    uint32_t reserved; /* 0. */
+    uint64_t connections; /* Open connections. */
+    uint64_t streams; /* Open SSE streams and WebSockets. */
+    uint64_t websockets; /* Open WebSockets. */
+    uint64_t sessions; /* Open sessions. */
+    uint64_t requests; /* HTTP requests. */
+    uint64_t messages; /* JSON-RPC messages received. */
+    uint64_t calls; /* Open calls, running or waiting. */
+    uint64_t calls_queued; /* Open calls that wait for a worker. */
+    uint64_t calls_started; /* Calls accepted. */
+    uint64_t calls_succeeded; /* Calls answered with a result. */
+    uint64_t calls_failed; /* Calls answered with a failure. */
+    uint64_t calls_cancelled; /* Calls cancelled. */
+    uint64_t calls_timed_out; /* Calls whose time ran out. */
+    uint64_t calls_overrun; /* Open: tool functions that still run although their call has ended. */
+    uint64_t calls_refused; /* Calls refused because a limit was reached. */
+    uint64_t bytes_in; /* Bytes read from clients. */
+    uint64_t bytes_out; /* Bytes written to clients. */
+} emcp_stats;
+
+/* Reads the counters. Cheap; at any time.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1
+ */
+int32_t emcp_get_stats(emcp_server *server, emcp_stats *out);
+
+/* Writes all counters in the Prometheus text format, as much as fits into `cap` bytes, with a NUL.
+ *
+ * Returns the length of the whole text: when it is `cap` or more the text was cut. `buf` may be
+ * NULL when `cap` is 0, to ask for the length.   Since 0.1
+ */
+int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Status                                                                                         */
+/* ---------------------------------------------------------------------------------------------- */
+
+#define EMCP_OK 0 /* Done. */
+#define EMCP_PENDING 1 /* From a tool function: the answer comes later, from any thread. */
+/* An argument is wrong: NULL, bad JSON, a bad schema, a bad name, an unknown flag. */
+#define EMCP_E_INVALID -1
+#define EMCP_E_STATE -2 /* The right call at the wrong moment. */
+#define EMCP_E_EXISTS -3 /* The name is taken. */
+#define EMCP_E_NOT_FOUND -4 /* Nothing has that name. */
+#define EMCP_E_LIMIT -5 /* A bound was reached. */
+/* The call has ended: the client left or cancelled, its time is over, the server stops. */
+#define EMCP_E_CANCELED -6
+#define EMCP_E_TIMEDOUT -7 /* The work did not end in its time. */
+#define EMCP_E_IO -8 /* The operating system refused: an address in use, a missing permission. */
+#define EMCP_E_ABI -9 /* A struct is larger than this library knows and has non-zero bytes there. */
+#define EMCP_E_FORK -10 /* Called in a forked child of a started server. */
+#define EMCP_E_BUSY -11 /* Called from a callback that the operation would have to wait for. */
+/* A bug in emcp, caught at its border. emcp_last_error() has the details: please report them. */
+#define EMCP_E_PANIC -12
+
+/* Describes a status in a few words, for example "not found". Never NULL, also for numbers that
+ * are no status.
+ *
+ * The text is static.   Since 0.1
+ */
+const char *emcp_strerror(int32_t status);
+
+/* Tells what exactly was wrong in the last function that failed on this thread, for example
+ * `tool "cpu" exists already`; "" when none has failed. Never NULL.
+ *
+ * A function that succeeds leaves the text alone: ask only after a failure. The text is valid
+ * until the next emcp function that this thread calls.   Since 0.1
+ */
+const char *emcp_last_error(void);
+
+/* Names the version of the library that runs, which may be newer than EMCP_VERSION of the header.
+ *
+ * The text is static.   Since 0.1
+ */
+const char *emcp_version(void);
+
+/* Returns the ABI that the library keeps: EMCP_ABI of the header it was built with. It changes
+ * only together with the name of the shared object.   Since 0.1
+ */
+uint32_t emcp_abi_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
