@@ -52,8 +52,9 @@
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
- *   _exit: there every function returns EMCP_E_FORK. emcp installs no signal handler, and its
- *   threads block all signals. The library cannot be unloaded again; its code stays mapped.
+ *   _exit: there every function of a server and its calls returns EMCP_E_FORK. emcp installs no
+ *   signal handler, and its threads block all signals. The library cannot be unloaded again: its
+ *   code stays mapped.
  *
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An
@@ -102,8 +103,7 @@ typedef struct emcp_json emcp_json;
 /* ---------------------------------------------------------------------------------------------- */
 
 /* Borrowed UTF-8: `n` bytes at `p`, not NUL-terminated unless a function says so. `p` is never
- * NULL in what emcp hands out.
- */
+ * NULL in what emcp hands out. */
 typedef struct emcp_str {
     const char *p; /* The first byte. */
     size_t n; /* Bytes. */
@@ -118,8 +118,7 @@ typedef struct emcp_str {
 #define EMCP_F_NO_WEBSOCKET 4 /* No WebSocket. */
 
 /* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
- * zero has its default.
- */
+ * zero has its default. */
 typedef struct emcp_config {
     uint32_t size; /* sizeof(emcp_config); EMCP_INIT sets it. */
     uint32_t flags; /* EMCP_F_*. */
@@ -127,25 +126,23 @@ typedef struct emcp_config {
     const char *version; /* Its version. Required. */
     const char *title; /* A name for people. */
     const char *description; /* One sentence on what the program is. */
-    /* What a model should know before it uses the tools. Clients put it into the prompt: be short. */
+    /* What a model should know before it uses the tools. Clients put it into the prompt: be short.
+     */
     const char *instructions;
     const char *website_url; /* Where to read more. */
     const char *icons; /* JSON array of icon objects. */
     const char *path; /* The endpoint. Default "/mcp". */
     /* Host names, comma separated, that requests may be for besides loopback names. "*": any.
-     * Needed when the server is reached by name: the check stops DNS rebinding.
-     */
+     * Needed when the server is reached by name: the check stops DNS rebinding. */
     const char *allowed_hosts;
     /* Origins, comma separated, that browsers may send besides loopback ones, for example
-     * "https://app.example".
-     */
+     * "https://app.example". */
     const char *allowed_origins;
     uint32_t workers; /* Threads that run tool functions. Default 4. */
     uint32_t max_connections; /* Open connections. Default 4096. */
     uint32_t max_streams; /* Open SSE streams and WebSockets. Default 2048. */
     /* Sessions of clients before revision 2026-07-28; the least recently used makes room.
-     * Default 1024.
-     */
+     * Default 1024. */
     uint32_t max_sessions;
     uint32_t max_calls; /* Calls that run or wait. Default 256. */
     uint32_t max_calls_per_peer; /* Calls in flight for one session or WebSocket. Default 32. */
@@ -184,8 +181,7 @@ typedef struct emcp_config {
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
  * a flag is unknown or a text is impossible; EMCP_E_ABI when the program was built for a newer
- * library.   Since 0.1
- */
+ * library.   Since 0.1 */
 int32_t emcp_create(const emcp_config *config, emcp_server **out);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -206,8 +202,7 @@ int32_t emcp_create(const emcp_config *config, emcp_server **out);
  * stays the caller's.
  *
  * Returns EMCP_OK; EMCP_E_INVALID when the address cannot be read or the descriptor is not open;
- * EMCP_E_STATE after the first start.   Since 0.1
- */
+ * EMCP_E_STATE after the first start.   Since 0.1 */
 int32_t emcp_listen(emcp_server *server, const char *address);
 
 /* Binds the addresses, starts the threads and serves.
@@ -219,8 +214,7 @@ int32_t emcp_listen(emcp_server *server, const char *address);
  * Returns EMCP_OK; EMCP_E_IO when an address cannot be bound or a thread not started;
  * EMCP_E_INVALID when an inherited descriptor is not a listening socket; EMCP_E_STATE when the
  * server runs; EMCP_E_FORK in a child of a process that has started any server. After a failure
- * nothing runs, no callback will, and it may be tried again.   Since 0.1
- */
+ * nothing runs, no callback will, and it may be tried again.   Since 0.1 */
 int32_t emcp_start(emcp_server *server);
 
 /* Writes the bound address of listener `index`, counted in the order of emcp_listen() from 0:
@@ -228,16 +222,14 @@ int32_t emcp_start(emcp_server *server);
  *
  * Returns the length of the text, which is NUL-terminated in `buf`; EMCP_E_LIMIT when it does not
  * fit into `cap` bytes; EMCP_E_NOT_FOUND when there is no such listener; EMCP_E_STATE unless the
- * server runs and listens; EMCP_E_INVALID when `buf` is NULL.   Since 0.1
- */
+ * server runs and listens; EMCP_E_INVALID when `buf` is NULL.   Since 0.1 */
 int32_t emcp_listen_address(emcp_server *server, uint32_t index, char *buf, size_t cap);
 
 /* Lets work end: takes no new connections and calls, waits until the running calls are done, then
  * closes the streams. emcp_stop() is still needed.
  *
  * Blocks up to `timeout_ms`. Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
- * still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1
- */
+ * still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1 */
 int32_t emcp_drain(emcp_server *server, uint32_t timeout_ms);
 
 /* Ends everything: cancels the calls, closes the streams, joins the threads.
@@ -248,8 +240,7 @@ int32_t emcp_drain(emcp_server *server, uint32_t timeout_ms);
  *
  * Returns EMCP_OK; EMCP_E_TIMEDOUT when a tool function did not return: its thread is left
  * behind, everything else has ended; EMCP_E_BUSY from a callback of any server, or while another
- * thread stops this one.   Since 0.1
- */
+ * thread stops this one.   Since 0.1 */
 int32_t emcp_stop(emcp_server *server);
 
 /* Frees a server; stops it first if needed. NULL is fine.
@@ -258,8 +249,7 @@ int32_t emcp_stop(emcp_server *server);
  * come from the program itself: while it holds a reference to a call, the tools stay until
  * emcp_call_unref(); and a tool function that did not return in time keeps its tool and the hooks
  * in use until it does. Nobody else may be using the handle. In a forked child and in a callback
- * the server is left alone and its memory with it.   Since 0.1
- */
+ * the server is left alone and its memory with it.   Since 0.1 */
 void emcp_destroy(emcp_server *server);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -291,8 +281,7 @@ typedef struct emcp_adopt {
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket; EMCP_E_STATE unless
  * the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when
- * the process has no descriptor left; EMCP_E_ABI.   Since 0.1
- */
+ * the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -315,26 +304,22 @@ int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options
 
 /* One parameter of a tool. Never grows: a table of them is an array. */
 typedef struct emcp_param {
-    const char *name; /* 1 to 64 of A-Z a-z 0-9 _ . - */
+    const char *name; /* Required. 1 to 64 of A-Z a-z 0-9 _ . - */
     int32_t type; /* EMCP_STRING, EMCP_INTEGER, EMCP_NUMBER, EMCP_BOOLEAN or EMCP_STRING_LIST. */
     uint32_t flags; /* EMCP_P_*. */
     const char *description; /* What the parameter means. Models choose better values with it. */
     /* The only texts allowed, comma separated, for EMCP_STRING and the items of EMCP_STRING_LIST;
-     * NULL for any.
-     */
+     * NULL for any. */
     const char *choices;
     /* Least value, for a string its length in characters, for a list its item count. No bounds
-     * when `min` and `max` are both 0; use INFINITY for an open end.
-     */
+     * when `min` and `max` are both 0; use INFINITY for an open end. */
     double min;
     double max; /* Greatest value, likewise. */
     /* JSON text of the value that the tool assumes, or NULL. Tells the model; emcp does not
-     * insert it.
-     */
+     * insert it. */
     const char *default_value;
     /* Clients repeat the value in the header Mcp-Param-{header}, for proxies that route on it;
-     * or NULL. Not for secrets: headers land in logs.
-     */
+     * or NULL. Not for secrets: headers land in logs. */
     const char *header;
 } emcp_param;
 
@@ -345,8 +330,7 @@ typedef struct emcp_param {
  * EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
  * failure with the text of emcp_strerror(), unless the call was answered already.
  *
- * Neither longjmp() nor a C++ exception may leave it.
- */
+ * Neither longjmp() nor a C++ exception may leave it. */
 typedef int32_t (*emcp_tool_fn)(emcp_call *call, void *user);
 
 /* Frees what a tool's `user` points to. */
@@ -356,7 +340,7 @@ typedef void (*emcp_free_fn)(void *user);
 typedef struct emcp_tool {
     uint32_t size; /* sizeof(emcp_tool); EMCP_INIT sets it. */
     uint32_t flags; /* EMCP_T_*. */
-    const char *name; /* 1 to 64 of A-Z a-z 0-9 _ . - Required. */
+    const char *name; /* Required. 1 to 64 of A-Z a-z 0-9 _ . - */
     const char *title; /* A name for people. */
     const char *description; /* Tells the model when to use the tool and what comes back. */
     const emcp_param *params; /* What the tool takes: a table ... */
@@ -373,8 +357,7 @@ typedef struct emcp_tool {
     emcp_tool_fn call; /* The function. Required. */
     void *user; /* Handed to `call`; used by several threads at once. */
     /* Runs once with `user` when the tool is gone and its last call has ended, on any thread;
-     * also when emcp_tool_add() fails. NULL: nothing to free.
-     */
+     * also when emcp_tool_add() fails. NULL: nothing to free. */
     emcp_free_fn free_user;
 } emcp_tool;
 
@@ -395,35 +378,33 @@ typedef struct emcp_tool {
  *     status = emcp_tool_add(server, &tool);
  *
  * Returns EMCP_OK; EMCP_E_EXISTS when the name is taken; EMCP_E_INVALID for a wrong name, schema,
- * parameter or flag; EMCP_E_ABI.   Since 0.1
- */
+ * parameter or flag; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_tool_add(emcp_server *server, const emcp_tool *tool);
 
 /* Removes a tool and waits until its running calls have ended. Afterwards its function is not
  * called any more and `free_user` has run: the program may unload both.
  *
- * Blocks as long as a call runs or somebody holds a call that is not answered. Returns EMCP_OK;
- * EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool.   Since 0.1
- */
+ * Blocks as long as a call runs, or somebody holds one that was neither answered nor given back.
+ *
+ * Returns EMCP_OK; EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool, from a hook, an
+ * on_cancel function or free_user.   Since 0.1 */
 int32_t emcp_tool_remove(emcp_server *server, const char *name);
 
 /* Shows a tool to clients when `on` is not 0, or hides and refuses it. Running calls go on.
  *
- * Returns EMCP_OK, also when nothing changes; EMCP_E_NOT_FOUND.   Since 0.1
- */
+ * Returns EMCP_OK, also when nothing changes; EMCP_E_NOT_FOUND.   Since 0.1 */
 int32_t emcp_tool_enable(emcp_server *server, const char *name, int32_t on);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Inside a call: its arguments                                                                   */
 /* ---------------------------------------------------------------------------------------------- */
 
-/* They have been checked against the schema before the tool function runs: for a parameter that
- * is required and of the type asked for these functions cannot fail.
- */
+/* They have been checked against the schema before the tool function runs: a parameter that is
+ * required and has the type asked for can be read. Only an integer may still be too large for
+ * int64_t, unless the schema bounds it. */
 
 /* Gives all arguments as the text of a JSON object, as the client wrote it; "{}" when there are
- * none. The view lives as long as the call.   Since 0.1
- */
+ * none. The view lives as long as the call.   Since 0.1 */
 emcp_str emcp_call_arguments(const emcp_call *call);
 
 /* Reads a string argument.
@@ -432,35 +413,30 @@ emcp_str emcp_call_arguments(const emcp_call *call);
  * call. The text itself may hold NULs: `n` is its length.
  *
  * Returns EMCP_OK; EMCP_E_NOT_FOUND when the argument is absent or null; EMCP_E_INVALID when it
- * has another type, and for NULL. `out` changes only on EMCP_OK.   Since 0.1
- */
+ * has another type, and for NULL. `out` changes only on EMCP_OK.   Since 0.1 */
 int32_t emcp_arg_str(const emcp_call *call, const char *key, emcp_str *out);
 
 /* Reads an integer argument. 1.0 and 1e3 are integers too, as JSON Schema has it.
  *
  * Returns as emcp_arg_str(); EMCP_E_INVALID also when the number has a fraction or does not fit
- * into int64_t.   Since 0.1
- */
+ * into int64_t.   Since 0.1 */
 int32_t emcp_arg_i64(const emcp_call *call, const char *key, int64_t *out);
 
 /* Reads a number argument; one with more digits than a double holds is rounded.
  *
- * Returns as emcp_arg_str().   Since 0.1
- */
+ * Returns as emcp_arg_str().   Since 0.1 */
 int32_t emcp_arg_f64(const emcp_call *call, const char *key, double *out);
 
 /* Reads a boolean argument as 0 or 1.
  *
- * Returns as emcp_arg_str().   Since 0.1
- */
+ * Returns as emcp_arg_str().   Since 0.1 */
 int32_t emcp_arg_bool(const emcp_call *call, const char *key, int32_t *out);
 
 /* Gives the JSON text of one argument of any type, every digit as the client wrote it. The view
  * lives as long as the call.
  *
  * Returns EMCP_OK; EMCP_E_NOT_FOUND when the argument is absent or null; EMCP_E_INVALID for NULL.
- * Since 0.1
- */
+ * Since 0.1 */
 int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -475,8 +451,7 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_CANCEL_SHUTDOWN 5 /* The server stops. */
 
 /* Who calls. Only `transport` and `remote_addr` are facts; the rest is what the client says of
- * itself. Prepare it with EMCP_INIT. Unknown things are empty.
- */
+ * itself. Prepare it with EMCP_INIT. Unknown things are empty. */
 typedef struct emcp_who {
     uint32_t size; /* sizeof(emcp_who); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
@@ -499,13 +474,11 @@ emcp_str emcp_call_meta(const emcp_call *call);
 
 /* Tells who calls. The views live as long as the call.
  *
- * Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1
- */
+ * Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1 */
 int32_t emcp_call_who(const emcp_call *call, emcp_who *out);
 
 /* Tells why the call was cancelled: EMCP_CANCEL_*, or 0 while it was not. Cheap: ask in every
- * round of a loop. A negative status for NULL.   Since 0.1
- */
+ * round of a loop. A negative status for NULL.   Since 0.1 */
 int32_t emcp_call_cancelled(const emcp_call *call);
 
 /* Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. 0 for NULL.   Since 0.1 */
@@ -519,8 +492,7 @@ uint64_t emcp_call_deadline_ms(const emcp_call *call);
  * `user` points to until it has run.
  *
  * Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
- * when `fn` is NULL.   Since 0.1
- */
+ * when `fn` is NULL.   Since 0.1 */
 int32_t emcp_call_on_cancel(emcp_call *call, void (*fn)(void *user), void *user);
 
 /* Reports progress, if the client asked for it; otherwise nothing is sent.
@@ -529,24 +501,21 @@ int32_t emcp_call_on_cancel(emcp_call *call, void (*fn)(void *user), void *user)
  * except the one that reaches `total`. `total` 0: unknown. `message`: for people, or NULL.
  *
  * Returns EMCP_OK; EMCP_E_CANCELED when the call has ended; EMCP_E_STATE when it is answered.
- * Since 0.1
- */
+ * Since 0.1 */
 int32_t emcp_call_progress(emcp_call *call, double done, double total, const char *message);
 
 /* Checks that the client declared a capability, for example "sampling"; otherwise fails the call
  * in the protocol's words.
  *
  * Returns EMCP_OK; EMCP_E_CANCELED when the call has been failed or has ended: return EMCP_OK from
- * the tool function then; EMCP_E_STATE when it is answered.   Since 0.1
- */
+ * the tool function then; EMCP_E_STATE when it is answered.   Since 0.1 */
 int32_t emcp_call_require(emcp_call *call, const char *capability);
 
 /* Closes the client's connection and keeps the call: the client comes back for the answer after
  * `retry_ms`. For long calls behind proxies that cut silent connections.
  *
  * Returns EMCP_OK; EMCP_E_STATE where that is not possible, which is everywhere but on Streamable
- * HTTP of revision 2025-11-25: harmless, go on.   Since 0.1
- */
+ * HTTP of revision 2025-11-25: harmless, go on.   Since 0.1 */
 int32_t emcp_call_disconnect(emcp_call *call, uint32_t retry_ms);
 
 /* Takes one more reference, so that the call may be used after the tool function has returned
@@ -558,13 +527,11 @@ int32_t emcp_call_disconnect(emcp_call *call, uint32_t retry_ms);
  *         return EMCP_PENDING;
  *     }
  *
- * Since 0.1
- */
+ * Since 0.1 */
 emcp_call *emcp_call_ref(emcp_call *call);
 
 /* Gives a reference back. The last one frees the call; if nobody has answered it the client gets
- * an error result. NULL is fine.   Since 0.1
- */
+ * an error result. NULL is fine.   Since 0.1 */
 void emcp_call_unref(emcp_call *call);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -577,31 +544,26 @@ void emcp_call_unref(emcp_call *call);
  *
  * Besides their own, all of them return EMCP_E_INVALID for NULL and text that is not what it
  * should be; EMCP_E_LIMIT when the result would be above max_result_bytes; EMCP_E_STATE when the
- * call has been answered; EMCP_E_CANCELED when it has ended, so that nobody waits any more.
- */
+ * call has been answered; EMCP_E_CANCELED when it has ended, so that nobody waits any more. */
 
 /* Appends text for the model. What is not UTF-8 in it becomes U+FFFD. `len` may be EMCP_NUL.
- * Since 0.1
- */
+ * Since 0.1 */
 int32_t emcp_put_text(emcp_call *call, const char *text, size_t len);
 
 /* Sets structuredContent from JSON text of any type; replaces what was set before. Clients that
- * cannot read it, and everybody when there is no text, get it as text too. `len` may be EMCP_NUL.
- * Since 0.1
- */
+ * cannot read it, and everybody when there is no text, get it as text too: while no text is there
+ * it counts twice against the limit. `len` may be EMCP_NUL.   Since 0.1 */
 int32_t emcp_put_json(emcp_call *call, const char *json, size_t len);
 
 /* Appends a picture; emcp encodes it. `mime`: for example "image/png".   Since 0.1 */
 int32_t emcp_put_image(emcp_call *call, const char *mime, const void *data, size_t len);
 
 /* Appends a sound; emcp encodes it. `mime`: for example "audio/wav". Clients of revision
- * 2024-11-05 get a note in its place.   Since 0.1
- */
+ * 2024-11-05 get a note in its place.   Since 0.1 */
 int32_t emcp_put_audio(emcp_call *call, const char *mime, const void *data, size_t len);
 
 /* Appends a link to a resource. `mime` and `description` may be NULL. Clients before revision
- * 2025-06-18 get text that names it.   Since 0.1
- */
+ * 2025-06-18 get text that names it.   Since 0.1 */
 int32_t emcp_put_link(emcp_call *call,
                       const char *uri,
                       const char *name,
@@ -623,16 +585,14 @@ int32_t emcp_put_resource_blob(emcp_call *call,
                                size_t len);
 
 /* Appends one content block from JSON text, for what has no function of its own: an object with
- * a "type", for example with annotations. `len` may be EMCP_NUL.   Since 0.1
- */
+ * a "type", for example with annotations. `len` may be EMCP_NUL.   Since 0.1 */
 int32_t emcp_put_content(emcp_call *call, const char *json, size_t len);
 
 /* Sets _meta of the result from the text of a JSON object. `len` may be EMCP_NUL.   Since 0.1 */
 int32_t emcp_put_meta(emcp_call *call, const char *json, size_t len);
 
 /* Tells the model in a line of text that it sees `shown` of `total` items, and with which
- * `cursor` it can ask for more; NULL when it cannot.   Since 0.1
- */
+ * `cursor` it can ask for more; NULL when it cannot.   Since 0.1 */
 int32_t emcp_put_truncated(emcp_call *call, uint64_t shown, uint64_t total, const char *cursor);
 
 /* Answers the call with what was put; with nothing, when nothing was. Only once.
@@ -640,23 +600,20 @@ int32_t emcp_put_truncated(emcp_call *call, uint64_t shown, uint64_t total, cons
  * Not needed in a tool function, which returns EMCP_OK instead. The reference stays the caller's:
  * give it back with emcp_call_unref(). The audit hook runs before this returns.
  *
- * Returns EMCP_OK; EMCP_E_CANCELED; EMCP_E_STATE the second time.   Since 0.1
- */
+ * Returns EMCP_OK; EMCP_E_CANCELED; EMCP_E_STATE the second time.   Since 0.1 */
 int32_t emcp_finish(emcp_call *call);
 
 /* Answers the call with a failure that the model sees: say what went wrong and what to try
  * instead. What was put is dropped. Only once.
  *
- * Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1
- */
+ * Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1 */
 int32_t emcp_fail(emcp_call *call, const char *text);
 
 /* Answers the call with a JSON-RPC error, which programs see and models often do not: for a
  * tool's own failures use emcp_fail(). `data_json` is JSON text or NULL. Only once.
  *
  * Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
- * call can still be answered then.   Since 0.1
- */
+ * call can still be answered then.   Since 0.1 */
 int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const char *data_json);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -665,8 +622,7 @@ int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const 
 
 /* Independent of the locale; NaN and infinities become null, bytes that are not UTF-8 become
  * U+FFFD. Mistakes are remembered, and only emcp_json_commit() reports them: the calls in between
- * need no checks. A writer is for one thread at a time. NULL is taken by all and does nothing.
- */
+ * need no checks. A writer is for one thread at a time. NULL is taken by all and does nothing. */
 
 /* Starts a JSON text, which emcp_json_commit() makes the structured result of `call`.
  *
@@ -678,8 +634,7 @@ int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const 
  *     return emcp_json_commit(json);
  *
  * Returns NULL when `call` is NULL. A writer that is neither committed nor freed ends with the
- * last reference to the call.   Since 0.1
- */
+ * last reference to the call.   Since 0.1 */
 emcp_json *emcp_json_begin(emcp_call *call);
 
 /* Opens an object; emcp_json_end() closes it.   Since 0.1 */
@@ -721,8 +676,7 @@ size_t emcp_json_len(const emcp_json *json);
  * Returns EMCP_OK; EMCP_E_INVALID for NULL and when the calls before made no JSON value;
  * EMCP_E_LIMIT when it is too large or nested deeper than 64 levels; EMCP_E_STATE and
  * EMCP_E_CANCELED as emcp_put_json(). After a failure the call can be answered otherwise.
- * Since 0.1
- */
+ * Since 0.1 */
 int32_t emcp_json_commit(emcp_json *json);
 
 /* Gives a text up. NULL is fine. Not after emcp_json_commit().   Since 0.1 */
@@ -746,9 +700,8 @@ void emcp_json_free(emcp_json *json);
  * `level`: EMCP_LOG_*. `logger` names the part of the program, or NULL. `json` is the message as
  * JSON text; text that is not JSON is sent as a string. `len` may be EMCP_NUL.
  *
- * Returns EMCP_OK, also when the client does not want it; EMCP_E_CANCELED when the call has ended
- * or is answered; EMCP_E_INVALID.   Since 0.1
- */
+ * Returns EMCP_OK, also when the client does not want it; EMCP_E_CANCELED when the call has ended;
+ * EMCP_E_STATE when it is answered; EMCP_E_INVALID.   Since 0.1 */
 int32_t emcp_call_log(emcp_call *call,
                       int32_t level,
                       const char *logger,
@@ -758,8 +711,7 @@ int32_t emcp_call_log(emcp_call *call,
 /* Sends a log message to every client that has a session and wants that level. Arguments as for
  * emcp_call_log(). Clients of revision 2026-07-28 have no session: they hear of their calls only.
  *
- * Returns EMCP_OK, also when nobody listens; EMCP_E_INVALID.   Since 0.1
- */
+ * Returns EMCP_OK, also when nobody listens; EMCP_E_INVALID.   Since 0.1 */
 int32_t emcp_notify_log(emcp_server *server,
                         int32_t level,
                         const char *logger,
@@ -774,8 +726,7 @@ int32_t emcp_notify_log(emcp_server *server,
 typedef struct emcp_audit {
     uint32_t size; /* sizeof(emcp_audit) of the library: members behind it are not there. */
     /* EMCP_OK: answered with a result. EMCP_E_INVALID: answered with a failure of the tool or a
-     * protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered.
-     */
+     * protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered. */
     int32_t outcome;
     uint64_t queue_us; /* Microseconds from the call's arrival to the start of the tool function. */
     uint64_t run_us; /* Microseconds from the start of the tool function to the answer. */
@@ -795,18 +746,17 @@ typedef struct emcp_audit {
  *
  * Hooks run on any thread of the server and on those of the program that answer calls, several at
  * once. They must be quick, must not call emcp_stop(), emcp_drain() or emcp_destroy(), and neither
- * longjmp() nor a C++ exception may leave them.
- */
+ * longjmp() nor a C++ exception may leave them. */
 typedef struct emcp_hooks {
     uint32_t size; /* sizeof(emcp_hooks); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
     /* Gets a line for the program's log: EMCP_LOG_*, the part of emcp it comes from, and the text,
-     * both NUL-terminated. The text may quote what a client sent.
-     */
+     * both NUL-terminated. The text may quote what a client sent. */
     void (*log)(int32_t level, const char *target, const char *message, size_t len, void *user);
     /* Gets every call once, when it has ended. */
     void (*audit)(const emcp_audit *record, void *user);
-    /* Runs first on each thread that the server starts, for example to register it with a runtime. */
+    /* Runs first on each thread that the server starts, for example to register it with a runtime.
+     */
     void (*thread_start)(const char *name, void *user);
     /* Runs last on each of these threads. */
     void (*thread_stop)(const char *name, void *user);
@@ -816,8 +766,7 @@ typedef struct emcp_hooks {
 /* Sets the hooks, once and before the first start.
  *
  * Returns EMCP_OK; EMCP_E_STATE when they are set already or the server has been started;
- * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
- */
+ * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_set_hooks(emcp_server *server, const emcp_hooks *hooks);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -825,8 +774,7 @@ int32_t emcp_set_hooks(emcp_server *server, const emcp_hooks *hooks);
 /* ---------------------------------------------------------------------------------------------- */
 
 /* The most important counters; emcp_metrics_text() has all. Prepare it with EMCP_INIT. Values
- * named "open" go up and down, the others only grow.
- */
+ * described as open go up and down, the others only grow. */
 typedef struct emcp_stats {
     uint32_t size; /* sizeof(emcp_stats); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
@@ -851,15 +799,13 @@ typedef struct emcp_stats {
 
 /* Reads the counters. Cheap; at any time.
  *
- * Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1
- */
+ * Returns EMCP_OK; EMCP_E_INVALID for NULL or a size that EMCP_INIT did not set.   Since 0.1 */
 int32_t emcp_get_stats(emcp_server *server, emcp_stats *out);
 
 /* Writes all counters in the Prometheus text format, as much as fits into `cap` bytes, with a NUL.
  *
  * Returns the length of the whole text: when it is `cap` or more the text was cut. `buf` may be
- * NULL when `cap` is 0, to ask for the length.   Since 0.1
- */
+ * NULL when `cap` is 0, to ask for the length.   Since 0.1 */
 int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -887,27 +833,23 @@ int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
 /* Describes a status in a few words, for example "not found". Never NULL, also for numbers that
  * are no status.
  *
- * The text is static.   Since 0.1
- */
+ * The text is static.   Since 0.1 */
 const char *emcp_strerror(int32_t status);
 
 /* Tells what exactly was wrong in the last function that failed on this thread, for example
  * `tool "cpu" exists already`; "" when none has failed. Never NULL.
  *
  * A function that succeeds leaves the text alone: ask only after a failure. The text is valid
- * until the next emcp function that this thread calls.   Since 0.1
- */
+ * until the next emcp function that this thread calls.   Since 0.1 */
 const char *emcp_last_error(void);
 
 /* Names the version of the library that runs, which may be newer than EMCP_VERSION of the header.
  *
- * The text is static.   Since 0.1
- */
+ * The text is static.   Since 0.1 */
 const char *emcp_version(void);
 
 /* Returns the ABI that the library keeps: EMCP_ABI of the header it was built with. It changes
- * only together with the name of the shared object.   Since 0.1
- */
+ * only together with the name of the shared object.   Since 0.1 */
 uint32_t emcp_abi_version(void);
 
 #ifdef __cplusplus

@@ -2,8 +2,7 @@
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use crate::pool::{adopt_thread, is_own_thread};
 use crate::registry::Tool;
 use crate::session::Close;
 use crate::stats::Stats;
-use crate::sync::lock;
+use crate::sync::{Latch, lock};
 use crate::transport::Endpoint;
 
 /// An MCP server.
@@ -74,8 +73,8 @@ struct Running {
     /// Dropped to end the I/O thread.
     ending: Sender<Infallible>,
     io_thread: JoinHandle<()>,
-    /// Disconnects when the I/O thread ends.
-    io_ended: mpsc::Receiver<Infallible>,
+    /// Opens when the I/O thread ends.
+    io_ended: Arc<Latch>,
 }
 
 /// Stack of the I/O thread. It runs our own code, JSON parsers bounded in depth, and tools that
@@ -322,7 +321,7 @@ impl Server {
         // Every stream has its last words queued; give the I/O thread a moment to send them.
         running.open.wait_empty(FLUSH_TIME.min(rest()));
         drop(running.ending);
-        if running.io_ended.recv_timeout(rest()) == Err(RecvTimeoutError::Timeout) {
+        if !running.io_ended.wait(rest()) {
             return Err(Error::TimedOut("an inline tool function did not return".into()));
         }
         // Its panics have been caught and logged where they happened.
@@ -348,8 +347,8 @@ impl Server {
         let (draining, drain) = bounded::<Infallible>(1);
         let executor = Arc::new(Executor::new());
         executor.spawn(self.core.env.clock.clone().run()).detach();
-        let (io_alive, io_ended) = mpsc::channel();
-        let io_thread = match start_io_thread(&self.core, executor.clone(), end, io_alive) {
+        let io_ended = Arc::new(Latch::default());
+        let io_thread = match start_io_thread(&self.core, executor.clone(), end, io_ended.clone()) {
             Ok(thread) => thread,
             Err(error) => {
                 self.core.pool.stop(self.core.env.limits.stop_time);
@@ -454,13 +453,13 @@ fn start_io_thread(
     core: &Arc<Core>,
     executor: Arc<Executor<'static>>,
     end: Receiver<Infallible>,
-    alive: mpsc::Sender<Infallible>,
+    ended: Arc<Latch>,
 ) -> std::io::Result<JoinHandle<()>> {
     let core = core.clone();
     Builder::new().name("emcp-io".into()).stack_size(IO_STACK_BYTES).spawn(move || {
         adopt_thread();
         // Dropped last, when everything else of this thread is gone.
-        let _alive = alive;
+        let _ended = ended.open_on_drop();
         let _announced = core.env.hooks.thread("emcp-io");
         loop {
             let run = std::panic::AssertUnwindSafe(|| {

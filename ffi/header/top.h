@@ -52,8 +52,9 @@
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
- *   _exit: there every function returns EMCP_E_FORK. emcp installs no signal handler, and its
- *   threads block all signals. The library cannot be unloaded again; its code stays mapped.
+ *   _exit: there every function of a server and its calls returns EMCP_E_FORK. emcp installs no
+ *   signal handler, and its threads block all signals. The library cannot be unloaded again: its
+ *   code stays mapped.
  *
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An

@@ -1,7 +1,8 @@
 //! The arguments of a call.
 //!
-//! They have been checked against the schema before the tool function runs: for a parameter that
-//! is required and of the type asked for these functions cannot fail.
+//! They have been checked against the schema before the tool function runs: a parameter that is
+//! required and has the type asked for can be read. Only an integer may still be too large for
+//! int64_t, unless the schema bounds it.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -9,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 
 use serde_json::value::RawValue;
 
-use crate::call::{call, emcp_call, view};
+use crate::call_state::{call, emcp_call, view};
 use crate::failure::{Failure, Result};
 use crate::guard::{guard, guard_status, lock};
 use crate::status::{EMCP_E_NOT_FOUND, EMCP_OK};

@@ -26,43 +26,72 @@ impl User {
     }
 }
 
-thread_local! {
-    /// Callbacks that this thread is inside of; hooks run inside tool functions.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+/// What the calling thread runs of the host.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Outside,
+    Tool,
+    /// A hook, `on_cancel` or `free_user`: it may run on the I/O thread or in the middle of
+    /// another operation.
+    Hook,
 }
 
-/// Runs a callback of the host, and remembers meanwhile that this thread is inside one.
+thread_local! {
+    static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
+}
+
+/// Runs a tool function.
+pub(crate) fn tool_callback<T>(run: impl FnOnce() -> T) -> T {
+    let _inside = Inside::enter(Place::Tool);
+    run()
+}
+
+/// Runs any other function of the host.
 pub(crate) fn callback<T>(run: impl FnOnce() -> T) -> T {
-    let _inside = Inside::enter();
+    let _inside = Inside::enter(Place::Hook);
     run()
 }
 
 /// # Errors
 /// `EMCP_E_BUSY` inside a callback: whoever waits for callbacks to end would wait for itself.
 pub(crate) fn refuse_inside() -> Result<()> {
-    if !is_inside() {
-        return Ok(());
-    }
-    Err(Failure::new(EMCP_E_BUSY, "a callback cannot wait for callbacks to end"))
+    if is_inside() { Err(busy()) } else { Ok(()) }
+}
+
+/// # Errors
+/// `EMCP_E_BUSY` inside a callback that is no tool function: the calls waited for may wait for it.
+pub(crate) fn refuse_inside_hook() -> Result<()> {
+    if place() == Place::Hook { Err(busy()) } else { Ok(()) }
 }
 
 /// Tells whether the calling thread is inside a callback.
 pub(crate) fn is_inside() -> bool {
-    DEPTH.try_with(Cell::get).is_ok_and(|depth| depth > 0)
+    place() != Place::Outside
 }
 
-/// Counts the callback out even if it is left by a panic.
-struct Inside;
+fn place() -> Place {
+    // A thread that is ending is inside nothing.
+    PLACE.try_with(Cell::get).unwrap_or(Place::Outside)
+}
+
+fn busy() -> Failure {
+    Failure::new(EMCP_E_BUSY, "a callback cannot wait for callbacks to end")
+}
+
+/// Puts the thread back where it was, even if the callback is left by a panic.
+struct Inside(Place);
 
 impl Inside {
-    fn enter() -> Inside {
-        let _ = DEPTH.try_with(|depth| depth.set(depth.get() + 1));
-        Inside
+    fn enter(place: Place) -> Inside {
+        let outer = self::place();
+        // A tool that runs inside a hook is still inside the hook.
+        let _ = PLACE.try_with(|inner| inner.set(outer.max(place)));
+        Inside(outer)
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let _ = DEPTH.try_with(|depth| depth.set(depth.get() - 1));
+        let _ = PLACE.try_with(|place| place.set(self.0));
     }
 }

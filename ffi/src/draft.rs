@@ -83,3 +83,47 @@ impl Draft {
 pub(crate) fn base64_bytes(len: usize) -> usize {
     len.div_ceil(3).saturating_mul(4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(draft: &mut Draft, len: usize) -> Result<()> {
+        draft.push(len, || Ok(Content::text("x".repeat(len))))
+    }
+
+    #[test]
+    fn a_result_that_fits_here_fits_in_the_core() {
+        for limit in [300, 1000, 4096] {
+            let mut draft = Draft::new(limit);
+            let _ = draft.set_structured("[1,2,3]");
+            let _ = draft.set_meta(r#"{"a":1}"#);
+            while text(&mut draft, 10).is_ok() {}
+            assert!(draft.into_result().bytes() <= limit, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_refused_piece_leaves_nothing_behind() {
+        let mut draft = Draft::new(1000);
+        assert_eq!(text(&mut draft, 1000).unwrap_err().status, EMCP_E_LIMIT);
+        assert!(draft.push(5, || Content::raw("[]")).is_err());
+        assert!(draft.set_structured("{").is_err());
+        assert!(text(&mut draft, 800).is_ok());
+        assert!(draft.into_result().structured().is_none());
+    }
+
+    #[test]
+    fn structured_content_counts_twice_without_text() {
+        let json = format!("\"{}\"", "x".repeat(500));
+        let mut draft = Draft::new(1000);
+        assert!(draft.set_structured(&json).is_err());
+        text(&mut draft, 10).unwrap();
+        assert!(draft.set_structured(&json).is_ok());
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        assert_eq!([0, 1, 3, 4].map(base64_bytes), [0, 4, 4, 8]);
+    }
+}

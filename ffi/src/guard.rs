@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crate::failure::{Failure, Result};
 use crate::status::EMCP_E_PANIC;
@@ -38,6 +38,19 @@ pub(crate) fn last_error() -> *const c_char {
     LAST_ERROR.try_with(|text| text.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
+/// Keeps panics from printing: a library writes nothing to its host's standard error. They are
+/// caught, counted and logged where they happen. The hook belongs to this library's own copy of the
+/// Rust runtime, so no other Rust code in the process is affected.
+pub(crate) fn silence_panics() {
+    static ONCE: Once = Once::new();
+    // Unit tests need theirs printed.
+    ONCE.call_once(|| {
+        if !cfg!(test) {
+            std::panic::set_hook(Box::new(|_| {}));
+        }
+    });
+}
+
 /// Locks even after a panic: the fence has turned it into a status, and the host goes on.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,4 +66,32 @@ fn remember(text: &str) {
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+    use crate::status::{EMCP_E_STATE, EMCP_OK};
+
+    fn text() -> String {
+        // SAFETY: the text is static or this thread's own, which nobody replaces meanwhile.
+        unsafe { CStr::from_ptr(last_error()) }.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_with_its_text() {
+        assert_eq!(guard_status(|| panic!("impossible {}", 7)), EMCP_E_PANIC);
+        assert_eq!(text(), "panic: impossible 7");
+        assert_eq!(guard(3, || 4), 4);
+    }
+
+    #[test]
+    fn a_success_leaves_the_last_failure_alone() {
+        let failure = Failure::new(EMCP_E_STATE, "wrong\0 moment");
+        assert_eq!(guard_status(|| Err(failure)), EMCP_E_STATE);
+        assert_eq!(guard_status(|| Ok(EMCP_OK)), EMCP_OK);
+        assert_eq!(text(), "wrong moment");
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use emcp_core::{Error, JsonWriter};
 
-use crate::call::{call, emcp_call};
+use crate::call_state::{call, emcp_call};
 use crate::failure::{Failure, Result};
 use crate::guard::{guard, guard_status, lock, report};
 use crate::status::EMCP_E_STATE;

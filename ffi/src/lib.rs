@@ -12,6 +12,7 @@
 pub mod adopt;
 pub mod argument;
 pub mod call;
+pub mod call_state;
 pub mod config;
 pub mod hooks;
 pub mod json;

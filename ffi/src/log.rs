@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use emcp_core::Level;
 
-use crate::call::{call, emcp_call};
+use crate::call_state::{call, emcp_call};
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
@@ -33,8 +33,8 @@ pub const EMCP_LOG_EMERGENCY: i32 = 7;
 /// `level`: EMCP_LOG_*. `logger` names the part of the program, or NULL. `json` is the message as
 /// JSON text; text that is not JSON is sent as a string. `len` may be EMCP_NUL.
 ///
-/// Returns EMCP_OK, also when the client does not want it; EMCP_E_CANCELED when the call has ended
-/// or is answered; EMCP_E_INVALID.   Since 0.1
+/// Returns EMCP_OK, also when the client does not want it; EMCP_E_CANCELED when the call has ended;
+/// EMCP_E_STATE when it is answered; EMCP_E_INVALID.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_call_log(
     call: *mut emcp_call,
@@ -47,6 +47,7 @@ pub unsafe extern "C" fn emcp_call_log(
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         let level = self::level(level)?;
+        call.check_open()?;
         // SAFETY: the header obliges the caller to pass a string or NULL, and `len` bytes.
         let (logger, json) = unsafe { (repaired(logger), bytes("json", json, len)?) };
         let json = String::from_utf8_lossy(json);

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use emcp_core::{Content, JsonWriter, ToolResult};
 
-use crate::call::{call, emcp_call};
+use crate::call_state::{call, emcp_call};
 use crate::draft::base64_bytes;
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
@@ -37,8 +37,8 @@ pub unsafe extern "C" fn emcp_put_text(
 }
 
 /// Sets structuredContent from JSON text of any type; replaces what was set before. Clients that
-/// cannot read it, and everybody when there is no text, get it as text too. `len` may be EMCP_NUL.
-/// Since 0.1
+/// cannot read it, and everybody when there is no text, get it as text too: while no text is there
+/// it counts twice against the limit. `len` may be EMCP_NUL.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_put_json(
     call: *mut emcp_call,

@@ -10,7 +10,7 @@ use crate::adopt;
 use crate::callback::{is_inside, refuse_inside};
 use crate::failure::{Failure, Result};
 use crate::fork::Process;
-use crate::guard::{guard, guard_status};
+use crate::guard::{guard, guard_status, silence_panics};
 use crate::status::{EMCP_E_LIMIT, EMCP_E_NOT_FOUND, EMCP_E_STATE, EMCP_E_TIMEDOUT, EMCP_OK};
 use crate::text::required;
 
@@ -24,6 +24,7 @@ pub struct emcp_server {
 impl emcp_server {
     /// Hands a server to C.
     pub(crate) fn into_raw(core: Server) -> *mut emcp_server {
+        silence_panics();
         Box::into_raw(Box::new(emcp_server { core, process: Process::default() }))
     }
 }
@@ -202,4 +203,75 @@ pub(crate) unsafe fn write_text(text: &str, buf: *mut c_char, cap: usize) -> i32
         }
     }
     i32::try_from(text.len()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::IntoRawFd;
+
+    use emcp_core::{Identity, Limits, Options};
+
+    use super::*;
+    use crate::status::EMCP_E_INVALID;
+
+    fn listening_on(address: &str) -> *mut emcp_server {
+        let identity = Identity { name: "t".into(), version: "1".into(), ..Identity::default() };
+        let core = Server::new(identity, Options::default(), Limits::default()).unwrap();
+        let server = emcp_server::into_raw(core);
+        let address = CString::new(address).unwrap();
+        // SAFETY: the server was just made, the address is a string.
+        assert_eq!(unsafe { emcp_listen(server, address.as_ptr()) }, EMCP_OK);
+        server
+    }
+
+    /// Starts the server, connects to it and stops it; returns its address.
+    fn round(server: *mut emcp_server) -> String {
+        let mut buf = [0u8; 64];
+        // SAFETY: the caller's server is alive, and `buf` is as long as it says.
+        let len = unsafe {
+            assert_eq!(emcp_start(server), EMCP_OK);
+            emcp_listen_address(server, 0, buf.as_mut_ptr().cast(), buf.len())
+        };
+        let address = String::from_utf8(buf[..len as usize].to_vec()).unwrap();
+        drop(TcpStream::connect(&address).unwrap());
+        // SAFETY: as above.
+        assert_eq!(unsafe { emcp_stop(server) }, EMCP_OK);
+        address
+    }
+
+    #[test]
+    fn a_restarted_server_listens_again() {
+        let server = listening_on("tcp:127.0.0.1:0");
+        round(server);
+        round(server);
+        // SAFETY: destroyed once.
+        unsafe { emcp_destroy(server) };
+    }
+
+    #[test]
+    fn an_inherited_socket_outlives_a_restart() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = listening_on(&format!("fd:{}", listener.into_raw_fd()));
+        assert_eq!(round(server), address);
+        assert_eq!(round(server), address);
+        // SAFETY: destroyed once.
+        unsafe { emcp_destroy(server) };
+        assert!(TcpStream::connect(&address).is_err());
+    }
+
+    #[test]
+    fn a_stop_before_the_start_changes_nothing() {
+        let server = listening_on("tcp:127.0.0.1:0");
+        // SAFETY: the server is alive and destroyed once.
+        unsafe {
+            assert_eq!(emcp_stop(server), EMCP_OK);
+            round(server);
+            assert_eq!(emcp_listen(server, c"tcp:127.0.0.1:0".as_ptr()), EMCP_E_STATE);
+            assert_eq!(emcp_listen(server, c"fd:99999".as_ptr()), EMCP_E_INVALID);
+            emcp_destroy(server);
+        }
+    }
 }

@@ -93,3 +93,64 @@ unsafe fn size<T: Sized32>(what: &str, of: *const T) -> Result<usize> {
     }
     Ok(size)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::EMCP_E_INVALID;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Known {
+        size: u32,
+        flags: u32,
+        more: u64,
+    }
+
+    // SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers.
+    unsafe impl Sized32 for Known {}
+
+    /// A struct of three numbers as C would lay it out: `size`, `flags`, `more` and what follows.
+    fn taken(size: u32, words: [u64; 3]) -> Result<Known> {
+        let mut memory = words;
+        memory[0] = u64::from_ne_bytes(
+            [size.to_ne_bytes(), 7u32.to_ne_bytes()].concat().try_into().unwrap(),
+        );
+        // SAFETY: every size that passes the check is at most the 24 bytes of `memory`.
+        unsafe { take("struct", memory.as_ptr().cast::<Known>())? }.checked()
+    }
+
+    #[test]
+    fn an_older_struct_is_filled_up_with_zeroes() {
+        assert_eq!(taken(8, [0, 9, 9]).unwrap(), Known { size: 8, flags: 7, more: 0 });
+        assert_eq!(taken(16, [0, 9, 9]).unwrap(), Known { size: 16, flags: 7, more: 9 });
+    }
+
+    #[test]
+    fn a_newer_struct_is_taken_as_long_as_its_rest_is_zero() {
+        assert_eq!(taken(24, [0, 9, 0]).unwrap().more, 9);
+        assert_eq!(taken(24, [0, 9, 1]).unwrap_err().status, EMCP_E_ABI);
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        for size in [0, 7, 4097, u32::MAX] {
+            assert_eq!(taken(size, [0; 3]).unwrap_err().status, EMCP_E_INVALID, "{size}");
+        }
+        // SAFETY: NULL is allowed.
+        assert!(unsafe { take::<Known>("struct", ptr::null()) }.is_err());
+    }
+
+    #[test]
+    fn as_much_is_given_as_the_caller_has_room_for() {
+        let value = Known { size: 0, flags: 1, more: 2 };
+        for (size, expected) in
+            [(8u64, [1 << 32, 5, 5]), (16, [1 << 32, 2, 5]), (24, [1 << 32, 2, 0])]
+        {
+            let mut memory = [size, 5, 5];
+            // SAFETY: `size` is at most the 24 bytes of `memory`.
+            unsafe { give("struct", memory.as_mut_ptr().cast::<Known>(), value) }.unwrap();
+            assert_eq!([memory[0] - size, memory[1], memory[2]], expected, "{size}");
+        }
+    }
+}

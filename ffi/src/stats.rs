@@ -9,7 +9,7 @@ use crate::sized::{Sized32, give};
 use crate::status::EMCP_OK;
 
 /// The most important counters; emcp_metrics_text() has all. Prepare it with EMCP_INIT. Values
-/// named "open" go up and down, the others only grow.
+/// described as open go up and down, the others only grow.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct emcp_stats {

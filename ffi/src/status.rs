@@ -4,19 +4,6 @@ use std::ffi::{CStr, c_char};
 
 use crate::guard::{guard, last_error};
 
-/// Declares every status once: number, meaning for the header, text of `emcp_strerror`.
-macro_rules! statuses {
-    ($($name:ident, $text:literal;)*) => {
-        /// What `emcp_strerror` says.
-        pub(crate) fn message(status: i32) -> &'static CStr {
-            match status {
-                $($name => $text,)*
-                _ => c"unknown status",
-            }
-        }
-    };
-}
-
 /// Done.
 pub const EMCP_OK: i32 = 0;
 /// From a tool function: the answer comes later, from any thread.
@@ -45,23 +32,6 @@ pub const EMCP_E_FORK: i32 = -10;
 pub const EMCP_E_BUSY: i32 = -11;
 /// A bug in emcp, caught at its border. emcp_last_error() has the details: please report them.
 pub const EMCP_E_PANIC: i32 = -12;
-
-statuses! {
-    EMCP_OK, c"ok";
-    EMCP_PENDING, c"answer pending";
-    EMCP_E_INVALID, c"invalid argument";
-    EMCP_E_STATE, c"wrong state";
-    EMCP_E_EXISTS, c"already exists";
-    EMCP_E_NOT_FOUND, c"not found";
-    EMCP_E_LIMIT, c"limit reached";
-    EMCP_E_CANCELED, c"call has ended";
-    EMCP_E_TIMEDOUT, c"timed out";
-    EMCP_E_IO, c"i/o error";
-    EMCP_E_ABI, c"struct is newer than the library";
-    EMCP_E_FORK, c"forked after start";
-    EMCP_E_BUSY, c"busy: called from a callback";
-    EMCP_E_PANIC, c"internal error";
-}
 
 /// Describes a status in a few words, for example "not found". Never NULL, also for numbers that
 /// are no status.
@@ -95,4 +65,25 @@ pub extern "C" fn emcp_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn emcp_abi_version() -> u32 {
     1
+}
+
+/// What `emcp_strerror` says.
+pub(crate) fn message(status: i32) -> &'static CStr {
+    match status {
+        EMCP_OK => c"ok",
+        EMCP_PENDING => c"answer pending",
+        EMCP_E_INVALID => c"invalid argument",
+        EMCP_E_STATE => c"wrong state",
+        EMCP_E_EXISTS => c"already exists",
+        EMCP_E_NOT_FOUND => c"not found",
+        EMCP_E_LIMIT => c"limit reached",
+        EMCP_E_CANCELED => c"call has ended",
+        EMCP_E_TIMEDOUT => c"timed out",
+        EMCP_E_IO => c"i/o error",
+        EMCP_E_ABI => c"struct is newer than the library",
+        EMCP_E_FORK => c"forked after start",
+        EMCP_E_BUSY => c"busy: called from a callback",
+        EMCP_E_PANIC => c"internal error",
+        _ => c"unknown status",
+    }
 }

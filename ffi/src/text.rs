@@ -113,3 +113,49 @@ pub(crate) fn list(text: &str) -> Vec<String> {
 fn utf8<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str> {
     str::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{what} is not UTF-8")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_taken_or_measured() {
+        let check = |len, expected: Option<&[u8]>| {
+            // SAFETY: every length here is at most the string's own.
+            let got = unsafe { bytes("text", c"abc".as_ptr(), len) };
+            assert_eq!(got.ok(), expected);
+        };
+        check(0, Some(b""));
+        check(2, Some(b"ab"));
+        check(NUL, Some(b"abc"));
+        check(NUL - 1, None);
+    }
+
+    #[test]
+    fn null_is_empty_only_with_length_zero() {
+        let check = |len, good| {
+            // SAFETY: NULL is allowed.
+            assert_eq!(unsafe { bytes("text", std::ptr::null(), len) }.is_ok(), good, "{len}");
+        };
+        check(0, true);
+        check(1, false);
+        check(NUL, false);
+    }
+
+    #[test]
+    fn names_are_utf8_and_prose_is_repaired() {
+        let bad = c"a\xff".as_ptr();
+        // SAFETY: a string.
+        unsafe {
+            assert!(required("name", bad).is_err());
+            assert_eq!(repaired(bad).unwrap(), "a\u{fffd}");
+            assert!(data("data", bad.cast(), NUL).is_err());
+        }
+    }
+
+    #[test]
+    fn lists_ignore_spaces_and_empty_parts() {
+        assert_eq!(list(" a, b,,c "), ["a", "b", "c"]);
+        assert!(list("").is_empty());
+    }
+}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use emcp_core::{Call, Param, ParamKind, Tool, ToolFlags};
 
-use crate::call::emcp_call;
-use crate::callback::{User, callback};
+use crate::call_state::emcp_call;
+use crate::callback::{User, callback, refuse_inside_hook, tool_callback};
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
@@ -58,7 +58,7 @@ pub type emcp_tool_fn =
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct emcp_param {
-    /// 1 to 64 of A-Z a-z 0-9 _ . -
+    /// Required. 1 to 64 of A-Z a-z 0-9 _ . -
     pub name: *const c_char,
     /// EMCP_STRING, EMCP_INTEGER, EMCP_NUMBER, EMCP_BOOLEAN or EMCP_STRING_LIST.
     pub r#type: i32,
@@ -90,7 +90,7 @@ pub struct emcp_tool {
     pub size: u32,
     /// EMCP_T_*.
     pub flags: u32,
-    /// 1 to 64 of A-Z a-z 0-9 _ . - Required.
+    /// Required. 1 to 64 of A-Z a-z 0-9 _ . -
     pub name: *const c_char,
     /// A name for people.
     pub title: *const c_char,
@@ -166,13 +166,16 @@ pub unsafe extern "C" fn emcp_tool_add(server: *mut emcp_server, tool: *const em
 /// Removes a tool and waits until its running calls have ended. Afterwards its function is not
 /// called any more and `free_user` has run: the program may unload both.
 ///
-/// Blocks as long as a call runs or somebody holds a call that is not answered. Returns EMCP_OK;
-/// EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool.   Since 0.1
+/// Blocks as long as a call runs, or somebody holds one that was neither answered nor given back.
+///
+/// Returns EMCP_OK; EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool, from a hook, an
+/// on_cancel function or free_user.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_tool_remove(server: *mut emcp_server, name: *const c_char) -> i32 {
     guard_status(|| {
         // SAFETY: the header obliges the caller to keep the server alive.
         let server = unsafe { self::server(server)? };
+        refuse_inside_hook()?;
         // SAFETY: the header obliges the caller to pass a string or NULL.
         server.core.remove_tool(unsafe { required("name", name)? })?;
         Ok(EMCP_OK)
@@ -208,7 +211,7 @@ impl ToolUser {
         let call = emcp_call::new(call);
         // SAFETY: the header obliges the host to pass a function of this type, and `call` lives
         // until it returns.
-        let status = callback(|| unsafe { function(call.pointer(), self.user.pointer()) });
+        let status = tool_callback(|| unsafe { function(call.pointer(), self.user.pointer()) });
         call.settle(status);
     }
 }

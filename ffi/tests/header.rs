@@ -74,7 +74,7 @@ fn intro(source: &str) -> String {
     let Some(first_end) = text.iter().position(|line| line.is_empty()) else {
         return String::new();
     };
-    format!("/* {}\n */\n\n", text[first_end + 1..].join("\n * ")).replace(" * \n", " *\n")
+    format!("/* {} */\n\n", text[first_end + 1..].join("\n * ")).replace(" * \n", " *\n")
 }
 
 fn section(root: &Path, source: &Path) -> String {
@@ -130,18 +130,15 @@ fn commented(indent: &str, text: &[&str], thing: String) -> Vec<String> {
             return vec![line];
         }
     }
-    let mut lines: Vec<String> = match text {
-        [only] => vec![format!("{indent}/* {only} */")],
-        [first, rest @ ..] => {
-            let rest = rest.iter().map(|line| format!("{indent} * {line}").trim_end().to_owned());
-            [format!("{indent}/* {first}")]
-                .into_iter()
-                .chain(rest)
-                .chain([format!("{indent} */")])
-                .collect()
-        }
-        [] => Vec::new(),
-    };
+    let mut lines: Vec<String> = Vec::new();
+    for (number, line) in text.iter().enumerate() {
+        let margin = if number == 0 { "/*" } else { " *" };
+        lines.push(format!("{indent}{margin} {line}").trim_end().to_owned());
+    }
+    match lines.last_mut() {
+        Some(last) if last.len() + 3 <= WIDTH => last.push_str(" */"),
+        _ => lines.push(format!("{indent} */")),
+    }
     lines.push(thing);
     lines
 }

@@ -10,8 +10,8 @@ C_TESTS := $(basename $(notdir $(wildcard tests/c/*.c tests/c/*.cpp)))
 C_TEST_HEADERS := $(wildcard tests/c/*.h) include/emcp.h
 C_LINK := -pthread -Wl,-rpath,'$$ORIGIN/../lib'
 
-# The suppression needs the whole way from pthread_create back to async-io: 40 callers.
-VALGRIND := valgrind --quiet --error-exitcode=99 --num-callers=40 --leak-check=full \
+# The suppressions need the whole way back to the global that is being made: 120 callers.
+VALGRIND := valgrind --quiet --error-exitcode=99 --num-callers=120 --leak-check=full \
   --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible \
   --child-silent-after-fork=yes --suppressions=tests/c/valgrind.supp
 
