@@ -97,7 +97,8 @@ fn start(
     if is_inline {
         return job();
     }
-    if core.pool.submit(Box::new(job), limits.queue).is_err() {
+    // The job comes back with the call in it and is dropped last: dropping a call answers it.
+    if let Err(_refused) = core.pool.submit(Box::new(job), limits.queue) {
         core.env.counters.calls_refused.up();
         handle.refuse_busy();
     }

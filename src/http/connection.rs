@@ -325,7 +325,8 @@ fn check_arrival(arrival: Arrival, late: &'static str) -> Result<(), Stop> {
     match arrival {
         Arrival::Bytes => Ok(()),
         Arrival::Late => Err(Reject::new(StatusCode::RequestTimeout, late).into()),
-        Arrival::Never => Err(Stop::Gone),
+        // RFC 9112 section 8 lets us say so: a client that only ended its side still reads.
+        Arrival::Never => Err(Reject::malformed("the request ended early").into()),
     }
 }
 

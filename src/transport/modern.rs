@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::event_stream::Presence;
+use super::event_stream::{Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
+use super::legacy::no_stream;
 use super::{header, streamable};
 use crate::core::Core;
 use crate::dispatch::{Request, dispatch, is_known};
@@ -43,6 +44,10 @@ pub(super) fn post(
         }
         _ => form,
     };
+    // A call without a stream is still answered as JSON; a listen would be silent for ever.
+    if method == "subscriptions/listen" && StreamSlot::take(&core.env).is_none() {
+        return Outcome::Respond(no_stream());
+    }
     let exchange = Exchange::modern(&core.env, form);
     let scope: Arc<InFlight> = Arc::default();
     let request = Request {
