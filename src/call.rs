@@ -189,15 +189,17 @@ impl CallState {
     }
 
     fn audit(&self, outcome: Outcome, bytes_out: u64) {
-        let started = self.started.get().copied();
-        self.core.env.hooks.audit(&Audit {
-            tool: &self.tool,
-            arguments: self.arguments.get(),
-            outcome,
-            queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
-            ran: started.map(|at| at.elapsed()).unwrap_or_default(),
-            bytes_out,
-            caller: self.caller(),
+        self.core.env.hooks.audit(|| {
+            let started = self.started.get().copied();
+            Audit {
+                tool: &self.tool,
+                arguments: self.arguments.get(),
+                outcome,
+                queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
+                ran: started.map(|at| at.elapsed()).unwrap_or_default(),
+                bytes_out,
+                caller: self.caller(),
+            }
         });
     }
 

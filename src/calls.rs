@@ -18,6 +18,8 @@ pub(crate) struct Calls {
 struct State {
     is_closed: bool,
     open: usize,
+    /// Threads in `wait_empty`.
+    waiters: usize,
 }
 
 impl Calls {
@@ -48,9 +50,12 @@ impl Calls {
 
     /// Waits until no call is open; tells whether that happened within `patience`.
     pub(crate) fn wait_empty(&self, patience: Duration) -> bool {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        state.waiters += 1;
         let wait = self.empty.wait_timeout_while(state, patience, |state| state.open > 0);
-        wait.unwrap_or_else(std::sync::PoisonError::into_inner).0.open == 0
+        let (mut state, _) = wait.unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.waiters -= 1;
+        state.open == 0
     }
 }
 
@@ -62,7 +67,8 @@ impl Drop for CallSlot {
         self.0.env.counters.calls.down();
         let mut state = lock(&self.0.state);
         state.open -= 1;
-        if state.open == 0 {
+        // A system call even if nobody waits, and that is the case on every call but the last.
+        if state.open == 0 && state.waiters > 0 {
             self.0.empty.notify_all();
         }
     }

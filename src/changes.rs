@@ -54,6 +54,12 @@ impl Changes {
         }
     }
 
+    /// Forgets changes that nobody can have missed: those from before the server started.
+    pub(crate) fn reset(&self) {
+        self.pending.store(false, SeqCst);
+        self.flush.clear();
+    }
+
     fn flush(&self) {
         self.pending.store(false, SeqCst);
         let mut live = Vec::new();

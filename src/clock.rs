@@ -4,7 +4,6 @@
 //! The clock sleeps until the earliest alarm and not at all while there is none, so an idle server
 //! does not wake up.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -36,10 +35,32 @@ pub(crate) struct Clock {
     earlier: (Sender<()>, Receiver<()>),
 }
 
+/// Every call adds an alarm and takes it away: places are used again, and nothing is hashed.
 #[derive(Default)]
 struct Alarms {
-    next: u64,
-    live: HashMap<u64, Arc<Slot>>,
+    places: Vec<Option<Arc<Slot>>>,
+    /// The places that are `None`.
+    free: Vec<usize>,
+}
+
+impl Alarms {
+    fn add(&mut self, slot: Arc<Slot>) -> usize {
+        let Some(place) = self.free.pop() else {
+            self.places.push(Some(slot));
+            return self.places.len() - 1;
+        };
+        self.places[place] = Some(slot);
+        place
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.places[place] = None;
+        self.free.push(place);
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.places.iter().flatten()
+    }
 }
 
 struct Slot {
@@ -60,11 +81,8 @@ impl Clock {
     /// Adds an alarm with no deadline.
     pub(crate) fn alarm(self: &Arc<Self>) -> Alarm {
         let slot = Arc::new(Slot { due_ms: AtomicU64::new(UNSET), waker: Mutex::default() });
-        let mut alarms = lock(&self.alarms);
-        let key = alarms.next;
-        alarms.next += 1;
-        alarms.live.insert(key, slot.clone());
-        Alarm { clock: self.clone(), key, slot }
+        let place = lock(&self.alarms).add(slot.clone());
+        Alarm { clock: self.clone(), place, slot }
     }
 
     /// Ticks for ever; spawned once on the I/O thread.
@@ -88,7 +106,7 @@ impl Clock {
 
     fn earliest(&self) -> u64 {
         let alarms = lock(&self.alarms);
-        let due = alarms.live.values().map(|slot| slot.due_ms.load(SeqCst));
+        let due = alarms.live().map(|slot| slot.due_ms.load(SeqCst));
         due.filter(|ms| *ms != FIRED).min().unwrap_or(UNSET)
     }
 
@@ -110,7 +128,7 @@ impl Clock {
     fn wake_due(&self) {
         let now = self.now_ms();
         let mut due = Vec::new();
-        for slot in lock(&self.alarms).live.values() {
+        for slot in lock(&self.alarms).live() {
             let at = slot.due_ms.load(SeqCst);
             // The exchange fails when the owner has just moved the deadline: then it is not due.
             if at != FIRED
@@ -128,7 +146,7 @@ impl Clock {
 /// One deadline that can be moved cheaply. Dropping it removes it from the clock.
 pub(crate) struct Alarm {
     clock: Arc<Clock>,
-    key: u64,
+    place: usize,
     slot: Arc<Slot>,
 }
 
@@ -190,7 +208,7 @@ impl<F: Fn() + Send + Sync + 'static> Wake for Action<F> {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        lock(&self.clock.alarms).live.remove(&self.key);
+        lock(&self.clock.alarms).remove(self.place);
     }
 }
 
@@ -229,6 +247,6 @@ mod tests {
     fn a_dropped_alarm_leaves_the_clock() {
         let clock = Clock::new();
         drop(clock.alarm());
-        assert!(lock(&clock.alarms).live.is_empty());
+        assert_eq!(lock(&clock.alarms).live().count(), 0);
     }
 }

@@ -116,9 +116,10 @@ impl HookSlot {
         }
     }
 
-    pub(crate) fn audit(&self, record: &Audit<'_>) {
+    /// Passes on the record that `make` returns; without a listener it is never made.
+    pub(crate) fn audit<'a>(&self, make: impl FnOnce() -> Audit<'a>) {
         if let Some(audit) = self.0.get().and_then(|hooks| hooks.audit.as_ref()) {
-            audit(record);
+            audit(&make());
         }
     }
 

@@ -15,8 +15,9 @@ use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 use crate::error::{Error, Result};
 use crate::http::{Peer, Socket};
 
-/// Connections that wait for `accept`.
-const BACKLOG: i32 = 256;
+/// Connections that wait for `accept`. A fleet of clients that reconnects after a restart comes at
+/// once; what does not fit waits for a retry of a whole second. The system has a cap of its own.
+const BACKLOG: i32 = 1024;
 
 /// An address in the host's words, checked.
 #[derive(Debug)]

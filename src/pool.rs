@@ -45,7 +45,8 @@ pub(crate) struct Pool {
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Signalled once per job and to everybody on closing.
+    /// Signalled while workers sleep on jobs, one wake-up under way at a time, and to everybody
+    /// on closing.
     work: Condvar,
     /// Signalled when a worker ends; [`Pool::stop`] alone waits on it.
     ended: Condvar,
@@ -57,6 +58,23 @@ struct Queue {
     jobs: VecDeque<Job>,
     open: bool,
     workers: usize,
+    /// Workers that sleep.
+    idle: usize,
+    /// A worker has been woken and has not looked at the queue yet.
+    is_waking: bool,
+}
+
+impl Queue {
+    /// Tells whether to wake a worker.
+    ///
+    /// Whoever adds or takes a job asks, so a job never waits beside a sleeping worker. A burst of
+    /// jobs wakes one worker, which wakes the next if there is work left: a wake-up costs the I/O
+    /// thread more than a small call does.
+    fn needs_worker(&mut self) -> bool {
+        let is_needed = !self.jobs.is_empty() && self.idle > 0 && !self.is_waking;
+        self.is_waking |= is_needed;
+        is_needed
+    }
 }
 
 impl Pool {
@@ -103,8 +121,11 @@ impl Pool {
             return Err(job);
         }
         queue.jobs.push_back(job);
+        let wakes = queue.needs_worker();
         drop(queue);
-        self.shared.work.notify_one();
+        if wakes {
+            self.shared.work.notify_one();
+        }
         Ok(())
     }
 
@@ -155,9 +176,16 @@ impl Shared {
                 if !queue.open {
                     return;
                 }
+                queue.idle += 1;
                 queue = self.work.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+                queue.idle -= 1;
+                queue.is_waking = false;
             };
+            let wakes = queue.needs_worker();
             drop(queue);
+            if wakes {
+                self.work.notify_one();
+            }
             job();
         }
     }

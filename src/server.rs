@@ -185,6 +185,7 @@ impl Server {
             State::Stopping => return Err(Error::State("server is stopping".into())),
         }
         self.core.calls.open();
+        self.core.changes.reset();
         let masked = block_signals()?;
         let started = self.launch();
         restore_signals(&masked);

@@ -18,7 +18,7 @@ use super::decode::decode;
 use super::guard::{Scanner, parse};
 use super::head::{Expectation, Framing};
 use super::reject::Reject;
-use super::response::{Terms, finish, text, upgrade_head};
+use super::response::{Reply, Terms, finish, text, upgrade_head};
 use super::shield::shielded;
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
@@ -51,7 +51,9 @@ pub(crate) async fn serve(
         empty_lines: 0,
     };
     while connection.next_request().await {
-        match Box::pin(connection.exchange()).await {
+        // Two boxes: a stream that goes on for hours keeps nothing of its request.
+        let answer = Box::pin(connection.answer()).await;
+        match Box::pin(connection.send(answer)).await {
             // A client that pipelines is always ready; the others get their turn.
             Next::Request if connection.is_pipelined() => future::yield_now().await,
             Next::Request => {}
@@ -72,6 +74,15 @@ struct Connection {
     requests: u64,
     /// Skipped before the request that is waited for.
     empty_lines: u8,
+}
+
+/// What is to be sent for one request.
+enum Answer {
+    Reply(Reply),
+    /// Bytes that are a whole head or more, and what follows once they are out.
+    Bytes(Vec<u8>, Next),
+    /// The client did not wait for it.
+    Nothing,
 }
 
 /// What follows one exchange.
@@ -126,41 +137,47 @@ impl Connection {
         }
     }
 
-    /// Reads one request and answers it.
-    async fn exchange(&mut self) -> Next {
+    /// Reads one request and finds its answer.
+    async fn answer(&mut self) -> Answer {
         let head = match self.read_head().await {
             Ok(head) => head,
-            Err(stop) => return self.stop(stop).await,
+            Err(stop) => return self.stop(stop),
         };
         let terms = self.terms(&head);
-        let (service, peer) = (self.service.clone(), self.peer.clone());
-        let refusal = shielded(&self.env, "admission", || service.admit(&head, &peer).err());
-        if let Some(response) = refusal.unwrap_or_else(|| Some(internal_error())) {
+        if let Some(response) = self.refusal(&head) {
             self.env.counters.requests_refused.up();
             let persist = terms.persist && !head.framing.has_body();
-            return self.send(response, Terms { persist, ..terms }).await;
+            return self.reply(response, Terms { persist, ..terms });
         }
         let body = match self.read_body(&head).await {
             Ok(body) => body,
-            Err(stop) => return self.stop(stop).await,
+            Err(stop) => return self.stop(stop),
         };
         self.wire.end_deadline();
         self.wire.release();
-        let request = match decode(&head, body.len()) {
-            Ok(request) => request,
-            Err(reject) => return self.stop(Stop::Reject(reject)).await,
+        let (reply, half_close) = match self.respond(head, body) {
+            Ok(Outcome::Respond(response)) => return self.reply(response, terms),
+            Ok(Outcome::Upgrade { headers, run }) => return self.upgrade(&headers, run, terms),
+            Ok(Outcome::Wait { reply, half_close }) => (reply, half_close),
+            Err(reject) => return self.stop(Stop::Reject(reject)),
         };
-        self.env.counters.requests.up();
-        let incoming = Incoming { request, head, body, peer };
-        let outcome = shielded(&self.env, "a request", || service.respond(incoming));
-        match outcome.unwrap_or_else(|| Outcome::Respond(internal_error())) {
-            Outcome::Respond(response) => self.send(response, terms).await,
-            Outcome::Wait { reply, half_close } => match self.wait(reply, half_close).await {
-                Some(response) => self.send(response, terms).await,
-                None => Next::Vanish,
-            },
-            Outcome::Upgrade { headers, run } => self.upgrade(headers, run, terms).await,
+        match self.wait(reply, half_close).await {
+            Some(response) => self.reply(response, terms),
+            None => Answer::Nothing,
         }
+    }
+
+    fn refusal(&self, head: &Head) -> Option<Response> {
+        let admit = || self.service.admit(head, &self.peer).err();
+        shielded(&self.env, "admission", admit).unwrap_or_else(|| Some(internal_error()))
+    }
+
+    fn respond(&self, head: Head, body: Vec<u8>) -> Result<Outcome, Reject> {
+        let request = decode(&head, body.len())?;
+        self.env.counters.requests.up();
+        let incoming = Incoming { request, head, body, peer: self.peer.clone() };
+        let outcome = shielded(&self.env, "a request", || self.service.respond(incoming));
+        Ok(outcome.unwrap_or_else(|| Outcome::Respond(internal_error())))
     }
 
     async fn read_head(&mut self) -> Result<Head, Stop> {
@@ -250,49 +267,47 @@ impl Connection {
         .await
     }
 
-    async fn send(&mut self, response: Response, terms: Terms) -> Next {
+    async fn send(&mut self, answer: Answer) -> Next {
+        let (sent, next) = match answer {
+            Answer::Reply(reply) => {
+                let next = if reply.persist { Next::Request } else { Next::Close };
+                (pump(&mut self.wire, &self.env, reply).await, next)
+            }
+            Answer::Bytes(bytes, next) => (self.wire.write_all(&bytes).await, next),
+            Answer::Nothing => return Next::Vanish,
+        };
+        match sent {
+            Ok(()) => next,
+            Err(Lost) => Next::Vanish,
+        }
+    }
+
+    fn reply(&self, response: Response, terms: Terms) -> Answer {
         // A client that ended its side asks for nothing more than what is buffered.
         let is_over = self.wire.is_at_end() && self.wire.buffered().is_empty();
         let persist = terms.persist && !is_over && !self.drain.is_closed();
-        let reply = finish(response, Terms { persist, ..terms }, &self.env);
-        let goes_on = reply.persist;
-        match pump(&mut self.wire, &self.env, reply).await {
-            Ok(()) if goes_on => Next::Request,
-            Ok(()) => Next::Close,
-            Err(Lost) => Next::Vanish,
-        }
+        Answer::Reply(finish(response, Terms { persist, ..terms }, &self.env))
     }
 
-    async fn stop(&mut self, stop: Stop) -> Next {
-        let Stop::Reject(reject) = stop else { return Next::Vanish };
+    fn stop(&self, stop: Stop) -> Answer {
+        let Stop::Reject(reject) = stop else { return Answer::Nothing };
         reject.counter(&self.env.counters).up();
         self.wire.end_deadline();
-        match self.wire.write_all(&reject.to_bytes()).await {
-            Ok(()) => Next::Close,
-            Err(Lost) => Next::Vanish,
-        }
+        Answer::Bytes(reject.to_bytes(), Next::Close)
     }
 
-    async fn upgrade(
-        &mut self,
-        headers: Vec<(&'static str, String)>,
-        run: Takeover,
-        terms: Terms,
-    ) -> Next {
+    fn upgrade(&self, headers: &[(&'static str, String)], run: Takeover, terms: Terms) -> Answer {
         // RFC 9110 section 7.8: an HTTP/1.0 request cannot ask for it.
         if terms.version == Version::Http10 {
             let response = text(StatusCode::BadRequest, "an upgrade needs HTTP/1.1");
-            return self.send(response, terms).await;
+            return self.reply(response, terms);
         }
-        let Some(head) = upgrade_head(&headers) else {
-            let text = format_args!("an upgrade with an invalid header was replaced by 500");
-            self.env.log(Level::Error, "http", text);
-            return self.send(internal_error(), terms).await;
+        let Some(head) = upgrade_head(headers) else {
+            let line = format_args!("an upgrade with an invalid header was replaced by 500");
+            self.env.log(Level::Error, "http", line);
+            return self.reply(internal_error(), terms);
         };
-        match self.wire.write_all(&head).await {
-            Ok(()) => Next::Upgrade(run),
-            Err(Lost) => Next::Vanish,
-        }
+        Answer::Bytes(head, Next::Upgrade(run))
     }
 
     /// Leaves the connection to `run`.

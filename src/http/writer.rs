@@ -23,6 +23,7 @@ pub(super) async fn pump(wire: &mut Wire, env: &Arc<Env>, reply: Reply) -> Resul
         source: reply.bytes,
         streams: reply.streams,
         out: Vec::new(),
+        filled: 0,
         sent: 0,
         is_drained: false,
         env: env.clone(),
@@ -34,8 +35,10 @@ struct Pump {
     source: Pin<Box<dyn AsyncRead + Send>>,
     /// End-of-file from the client ends the reply.
     streams: bool,
-    /// Bytes of the reply that are under way; those before `sent` are with the client.
+    /// Room for bytes of the reply. Those before `filled` are under way, and those before `sent`
+    /// with the client; the rest is zeroed once and not for every read.
     out: Vec<u8>,
+    filled: usize,
     sent: usize,
     /// `source` has no more.
     is_drained: bool,
@@ -46,7 +49,7 @@ impl Pump {
     fn poll(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
         for _ in 0..BURST {
             self.gather(cx)?;
-            if self.out.is_empty() {
+            if self.filled == 0 {
                 if self.is_drained {
                     return Poll::Ready(Ok(()));
                 }
@@ -55,12 +58,12 @@ impl Pump {
                 wire.release();
                 return self.watch(wire, cx);
             }
-            match wire.poll_write(cx, &self.out[self.sent..]) {
+            match wire.poll_write(cx, &self.out[self.sent..self.filled]) {
                 Poll::Ready(length) => self.sent += length?,
                 Poll::Pending => return self.watch(wire, cx),
             }
-            if self.sent == self.out.len() {
-                self.out.clear();
+            if self.sent == self.filled {
+                self.filled = 0;
                 self.sent = 0;
             }
         }
@@ -71,18 +74,16 @@ impl Pump {
 
     /// Takes what the source has ready, so that several events make one write.
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), Lost> {
-        while !self.is_drained && self.out.len() < WRITE_BYTES {
-            let start = self.out.len();
-            self.out.resize(start + ROOM_BYTES, 0);
-            let room = &mut self.out[start..];
+        while !self.is_drained && self.filled < WRITE_BYTES {
+            if self.out.len() < self.filled + ROOM_MIN {
+                self.out.resize(self.filled + ROOM_BYTES, 0);
+            }
+            let room = &mut self.out[self.filled..];
             let source = self.source.as_mut();
             let polled = shielded(&self.env, "a response body", || source.poll_read(cx, room));
             let length = match polled {
                 Some(Poll::Ready(Ok(length))) => length,
-                Some(Poll::Pending) => {
-                    self.out.truncate(start);
-                    break;
-                }
+                Some(Poll::Pending) => break,
                 Some(Poll::Ready(Err(error))) => {
                     let text = format_args!("a response body failed: {error}");
                     self.env.log(Level::Warning, "http", text);
@@ -90,7 +91,7 @@ impl Pump {
                 }
                 None => return Err(Lost),
             };
-            self.out.truncate(start + length);
+            self.filled += length;
             self.is_drained = length == 0;
         }
         Ok(())
@@ -108,8 +109,11 @@ impl Pump {
 
 /// Bytes of one write.
 const WRITE_BYTES: usize = 16 * 1024;
-/// Room for one read. The chunk encoder of `async_h1` panics below 6 bytes and frames well above.
+/// Room that is made at once.
 const ROOM_BYTES: usize = 4 * 1024;
+/// Least room for one read. The chunk encoder of `async_h1` panics below 6 bytes and frames well
+/// above.
+const ROOM_MIN: usize = 512;
 /// Writes in one poll.
 const BURST: usize = 8;
 

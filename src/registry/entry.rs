@@ -25,6 +25,8 @@ struct Gate<F> {
     /// `None` once the tool is removed.
     run: Option<Arc<F>>,
     running: usize,
+    /// Threads in `wait_idle`.
+    waiters: usize,
 }
 
 /// Why a call may not start.
@@ -42,7 +44,7 @@ impl<F> Entry<F> {
             listed: Revision::ALL.map(|shape| tool.listing(shape)),
             tool,
             enabled: AtomicBool::new(true),
-            gate: Mutex::new(Gate { run: Some(Arc::new(run)), running: 0 }),
+            gate: Mutex::new(Gate { run: Some(Arc::new(run)), running: 0, waiters: 0 }),
             idle: Condvar::new(),
         }
     }
@@ -68,9 +70,11 @@ impl<F> Entry<F> {
     /// Blocks. A call that waits for itself would wait for ever: the caller excludes that.
     pub(crate) fn wait_idle(&self) {
         let mut gate = lock(&self.gate);
+        gate.waiters += 1;
         while gate.running > 0 {
             gate = self.idle.wait(gate).unwrap_or_else(PoisonError::into_inner);
         }
+        gate.waiters -= 1;
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -113,7 +117,8 @@ impl<F> Drop for Leave<F> {
     fn drop(&mut self) {
         let mut gate = lock(&self.0.gate);
         gate.running -= 1;
-        if gate.running == 0 {
+        // A system call even if nobody waits, and hardly ever does anybody remove a tool.
+        if gate.running == 0 && gate.waiters > 0 {
             self.0.idle.notify_all();
         }
     }
