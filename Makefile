@@ -78,8 +78,11 @@ conformance: $(BUILD)/conformance-host
 test-clients: $(BUILD)/sysmond
 	tests/clients/run.sh $(BUILD)/sysmond
 
+# The C host shows the C layer and the pool; the Rust one adds a tool that runs inline.
 bench: $(BUILD)/conformance-host
-	EMCP_BENCH_HOST=$(abspath $(BUILD)/conformance-host) $(CARGO) bench --bench exchange
+	$(CARGO) build --release --example bench_host
+	EMCP_BENCH_HOST=$(abspath $(BUILD)/conformance-host):$(abspath target/release/examples/bench_host) \
+	  $(CARGO) bench --bench exchange
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test -p emcp-ffi --test header
