@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use crate::call::{Call, CancelReason};
-use crate::calls::Calls;
+use crate::call::{Calls, ToolFn};
+use crate::cancel::{Cancel, CancelReason};
 use crate::changes::Changes;
 use crate::env::Env;
 use crate::error::Result;
@@ -12,16 +12,13 @@ use crate::identity::{Identity, Introduction};
 use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::registry::Registry;
-use crate::session::{Cancel, SessionStore};
+use crate::session::SessionStore;
 use crate::sync::lock;
-
-/// A tool function.
-pub(crate) type ToolFn = Box<dyn Fn(Call) + Send + Sync>;
 
 /// Everything that one server shares between its connections.
 pub(crate) struct Core {
     pub(crate) env: Arc<Env>,
-    pub(crate) identity: Introduction,
+    pub(crate) identity: Arc<Introduction>,
     pub(crate) options: Options,
     pub(crate) registry: Registry<ToolFn>,
     pub(crate) pool: Pool,
@@ -72,7 +69,7 @@ impl Core {
     pub(crate) fn new(identity: Identity, options: Options, limits: Limits) -> Result<Arc<Core>> {
         let env = Env::new(limits);
         Ok(Arc::new(Core {
-            identity: Introduction::new(identity)?,
+            identity: Arc::new(Introduction::new(identity)?),
             registry: Registry::new(options.read_only),
             pool: Pool::new(),
             sessions: SessionStore::new(env.clone()),

@@ -12,7 +12,7 @@
 
 mod call;
 mod caller;
-mod calls;
+mod cancel;
 mod changes;
 mod clock;
 mod content;
@@ -29,7 +29,6 @@ mod listener;
 mod logging;
 mod policy;
 mod pool;
-mod progress;
 mod protocol;
 mod registry;
 mod reply;
@@ -40,8 +39,9 @@ mod stats;
 mod sync;
 mod transport;
 
-pub use call::{Call, CallHandle, CancelReason};
+pub use call::{Call, CallHandle};
 pub use caller::Caller;
+pub use cancel::CancelReason;
 pub use content::{Content, ToolResult};
 pub use core::Options;
 pub use error::{Error, Result};

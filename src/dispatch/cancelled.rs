@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::call::CancelReason;
+use crate::cancel::CancelReason;
 use crate::rpc::{Id, RawParams};
 use crate::session::InFlight;
 

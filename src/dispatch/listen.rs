@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, Weak};
 use serde::Deserialize;
 
 use super::Request;
-use crate::call::CancelReason;
+use crate::cancel::{Cancel, CancelReason};
 use crate::changes::Listener;
 use crate::core::Core;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
-use crate::session::{Cancel, InFlight, Rejected};
+use crate::session::{InFlight, Rejected};
 use crate::sync::lock;
 
 /// `_meta` key that names the listen request on everything that its stream carries.

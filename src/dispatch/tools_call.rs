@@ -8,15 +8,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Request;
-use crate::call::{Call, CallParts, CallState};
-use crate::calls::CallSlot;
+use crate::call::{Call, CallParts, CallSlot, CallState, ToolFn};
+use crate::cancel::Cancel;
 use crate::content::ToolResult;
-use crate::core::{Core, ToolFn};
+use crate::core::Core;
 use crate::hooks::Level;
 use crate::registry::{Refused, Running};
 use crate::reply::Reply;
 use crate::rpc::{code, write};
-use crate::session::{Cancel, Rejected};
+use crate::session::Rejected;
 
 #[derive(Deserialize)]
 struct Params<'a> {
@@ -61,7 +61,8 @@ fn start(
 ) {
     let (limits, tool) = (&core.env.limits, &running.entry().tool);
     let state = CallState::new(CallParts {
-        core: core.clone(),
+        env: core.env.clone(),
+        identity: core.identity.clone(),
         id: request.id.clone(),
         tool: tool.name.as_str().into(),
         arguments,

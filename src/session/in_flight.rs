@@ -2,15 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::call::CancelReason;
+use crate::cancel::{Cancel, CancelReason};
 use crate::rpc::Id;
 use crate::sync::lock;
-
-/// Work that can be cancelled from outside: a tool call or a listen stream.
-pub(crate) trait Cancel: Send + Sync {
-    /// Ends the work. Harmless when it has ended already.
-    fn cancel(&self, reason: CancelReason);
-}
 
 /// Requests in flight by id. Shared by everything that one id may clash in: a session, a
 /// WebSocket, or a single modern exchange.

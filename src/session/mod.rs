@@ -11,12 +11,12 @@ mod streams;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-pub(crate) use in_flight::{Cancel, InFlight, Rejected};
+pub(crate) use in_flight::{InFlight, Rejected};
 pub(crate) use outbox::{Close, EventId, Frame, Outbox, WhenFull};
 pub(crate) use store::SessionStore;
 pub(crate) use streams::{Resumed, STANDALONE, Streams};
 
-use crate::call::CancelReason;
+use crate::cancel::CancelReason;
 use crate::changes::Listener;
 use crate::env::Env;
 use crate::hooks::Level;

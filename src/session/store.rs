@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Close, Link, Session};
-use crate::call::CancelReason;
+use crate::cancel::CancelReason;
 use crate::clock::Alarm;
 use crate::env::Env;
 use crate::error::{Error, Result};

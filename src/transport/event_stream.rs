@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_lite::{AsyncBufRead, AsyncRead};
 use http_types::Response;
 
-use crate::call::CancelReason;
+use crate::cancel::CancelReason;
 use crate::clock::Alarm;
 use crate::core::Core;
 use crate::env::Env;

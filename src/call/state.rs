@@ -1,0 +1,261 @@
+//! What one call is made of, and the single place where it ends.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+
+use super::ToolFn;
+use super::progress::Progress;
+use crate::caller::Caller;
+use crate::cancel::{Cancel, CancelReason};
+use crate::clock::Alarm;
+use crate::content::ToolResult;
+use crate::env::Env;
+use crate::hooks::{Audit, Level, Outcome};
+use crate::identity::Introduction;
+use crate::protocol::{Meta, Revision};
+use crate::registry::Running;
+use crate::reply::{Reply, ReplySink};
+use crate::rpc::{Id, code, write};
+use crate::session::{InFlight, Session};
+use crate::sync::lock;
+
+/// Everything that one call is made of.
+pub(crate) struct CallState {
+    pub(super) env: Arc<Env>,
+    identity: Arc<Introduction>,
+    pub(super) id: Id,
+    pub(super) tool: Arc<str>,
+    pub(super) arguments: Box<RawValue>,
+    pub(super) meta: Box<Meta>,
+    pub(super) revision: Revision,
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) caller: OnceLock<Caller>,
+    pub(super) transport: &'static str,
+    pub(super) remote: Arc<str>,
+    pub(super) scope: Arc<InFlight>,
+    /// Taken by whoever ends the call; gone means ended.
+    pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
+    pub(super) progress: Mutex<Progress>,
+    pub(super) cancelled: AtomicU8,
+    pub(super) on_cancel: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    pub(super) running: AtomicBool,
+    /// The call ended while its function was still running.
+    pub(super) overrun: AtomicBool,
+    pub(super) accepted: Instant,
+    pub(super) started: OnceLock<Instant>,
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    pub(super) result_bytes: usize,
+    pub(super) expiry: Alarm,
+}
+
+/// What [`CallState::new`] needs; a struct because twelve arguments in a row get swapped.
+pub(crate) struct CallParts {
+    pub(crate) env: Arc<Env>,
+    pub(crate) identity: Arc<Introduction>,
+    pub(crate) id: Id,
+    pub(crate) tool: Arc<str>,
+    pub(crate) arguments: Box<RawValue>,
+    pub(crate) meta: Box<Meta>,
+    pub(crate) revision: Revision,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) transport: &'static str,
+    pub(crate) remote: Arc<str>,
+    pub(crate) scope: Arc<InFlight>,
+    pub(crate) sink: Arc<dyn ReplySink>,
+    pub(crate) timeout: Duration,
+    pub(crate) result_bytes: usize,
+}
+
+impl CallState {
+    pub(crate) fn new(parts: CallParts) -> Arc<CallState> {
+        Arc::new_cyclic(|state: &Weak<CallState>| {
+            let expiry = parts.env.clock.alarm();
+            let state = state.clone();
+            expiry.call(move || {
+                if let Some(state) = state.upgrade() {
+                    state.cancel(CancelReason::Timeout);
+                }
+            });
+            expiry.set(parts.timeout);
+            let now = Instant::now();
+            CallState {
+                env: parts.env,
+                identity: parts.identity,
+                id: parts.id,
+                tool: parts.tool,
+                arguments: parts.arguments,
+                revision: parts.revision,
+                session: parts.session,
+                caller: OnceLock::new(),
+                transport: parts.transport,
+                remote: parts.remote,
+                scope: parts.scope,
+                sink: Mutex::new(Some(parts.sink)),
+                progress: Mutex::new(Progress::new(&parts.meta)),
+                meta: parts.meta,
+                cancelled: AtomicU8::new(0),
+                on_cancel: Mutex::default(),
+                running: AtomicBool::new(false),
+                overrun: AtomicBool::new(false),
+                accepted: now,
+                started: OnceLock::new(),
+                deadline: now + parts.timeout,
+                timeout: parts.timeout,
+                result_bytes: parts.result_bytes,
+                expiry,
+            }
+        })
+    }
+
+    /// Takes the way to answer away: the request is answered by somebody else.
+    pub(crate) fn discard(&self) {
+        lock(&self.sink).take();
+        self.expiry.clear();
+    }
+
+    /// Notes that the tool function starts; tells whether the call is still worth running.
+    pub(super) fn begin(&self) -> bool {
+        self.running.store(true, SeqCst);
+        let _ = self.started.set(Instant::now());
+        lock(&self.sink).is_some()
+    }
+
+    /// Notes that the tool function has returned.
+    pub(super) fn returned(&self) {
+        self.running.store(false, SeqCst);
+        if self.overrun.swap(false, SeqCst) {
+            self.env.counters.calls_overrun.down();
+        }
+    }
+
+    /// Ends the call with `reply`, or with silence; tells whether it had not ended before.
+    pub(super) fn end(&self, outcome: Outcome, reply: Option<Reply>) -> bool {
+        let Some(sink) = lock(&self.sink).take() else { return false };
+        self.expiry.clear();
+        self.scope.remove(&self.id);
+        let counters = &self.env.counters;
+        match outcome {
+            Outcome::Succeeded => counters.calls_succeeded.up(),
+            Outcome::Failed => counters.calls_failed.up(),
+            Outcome::Cancelled => counters.calls_cancelled.up(),
+            Outcome::TimedOut => counters.calls_timed_out.up(),
+        }
+        if self.running.load(SeqCst) && matches!(outcome, Outcome::Cancelled | Outcome::TimedOut) {
+            self.overrun.store(true, SeqCst);
+            counters.calls_overrun.up();
+        }
+        let bytes_out = reply.as_ref().map_or(0, |reply| reply.text.len() as u64);
+        match reply {
+            Some(reply) => sink.reply(reply),
+            None => sink.abandon(),
+        }
+        self.audit(outcome, bytes_out);
+        true
+    }
+
+    fn audit(&self, outcome: Outcome, bytes_out: u64) {
+        self.env.hooks.audit(|| {
+            let started = self.started.get().copied();
+            Audit {
+                tool: &self.tool,
+                arguments: self.arguments.get(),
+                outcome,
+                queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
+                ran: started.map(|at| at.elapsed()).unwrap_or_default(),
+                bytes_out,
+                caller: self.caller(),
+            }
+        });
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        self.caller.get_or_init(|| {
+            Caller::new(
+                self.revision,
+                self.session.as_deref(),
+                &self.meta,
+                self.transport,
+                &self.remote,
+            )
+        })
+    }
+
+    /// The reply that carries `result`, in the shape of the client's revision.
+    pub(super) fn answer(&self, result: &ToolResult) -> (Outcome, Reply) {
+        let outcome = if result.is_error() { Outcome::Failed } else { Outcome::Succeeded };
+        let mut json = String::with_capacity(result.bytes());
+        result.write(self.revision, self.identity.result_extra(self.revision), &mut json);
+        (outcome, Reply { text: write::result(&self.id, &json), error: None })
+    }
+
+    pub(super) fn answer_error(&self, text: impl Into<String>) -> Reply {
+        self.answer(&ToolResult::error(text)).1
+    }
+
+    /// Checks a result against the tool's promises before it leaves.
+    pub(super) fn vet(&self, result: ToolResult, running: &Running<ToolFn>) -> ToolResult {
+        let (bytes, limit) = (result.bytes(), self.result_bytes);
+        if bytes > limit {
+            self.env.counters.results_oversized.up();
+            return ToolResult::error(format!(
+                "the result of {} is {bytes} bytes, limit is {limit}: ask for less, for example a \
+                 shorter window, fewer rows or one page at a time",
+                self.tool
+            ));
+        }
+        match check_output(running, &result) {
+            Ok(()) => result,
+            Err(problem) => {
+                self.env.log(Level::Error, "tool", format_args!("{}: {problem}", self.tool));
+                ToolResult::error(format!(
+                    "{} returned a result that its own output schema forbids: {problem}",
+                    self.tool
+                ))
+            }
+        }
+    }
+}
+
+impl Cancel for CallState {
+    fn cancel(&self, reason: CancelReason) {
+        let first = self.cancelled.compare_exchange(0, reason as u8, SeqCst, SeqCst).is_ok();
+        let (outcome, reply) = match reason {
+            CancelReason::Timeout => {
+                let text = format!(
+                    "{} did not finish within {} ms; ask for less or try again later",
+                    self.tool,
+                    self.timeout.as_millis()
+                );
+                (Outcome::TimedOut, Some(self.answer_error(text)))
+            }
+            CancelReason::Shutdown => {
+                let text =
+                    write::error(Some(&self.id), code::INTERNAL_ERROR, "server is stopping", None);
+                (Outcome::Cancelled, Some(Reply { text, error: Some(code::INTERNAL_ERROR) }))
+            }
+            // A cancelled request gets no answer (all revisions, cancellation).
+            CancelReason::Client | CancelReason::Gone | CancelReason::Session => {
+                (Outcome::Cancelled, None)
+            }
+        };
+        let ended = self.end(outcome, reply);
+        if first && ended {
+            // Taken out first: a callback may ask for anything of this call.
+            let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
+            callbacks.into_iter().for_each(|callback| callback());
+        }
+    }
+}
+
+/// Checks structured content against the output schema that the tool promises to keep.
+fn check_output(running: &Running<ToolFn>, result: &ToolResult) -> Result<(), String> {
+    match (&running.entry().tool.output, result.structured()) {
+        (Some((_, schema)), Some(json)) => schema.check(json),
+        (Some(_), None) if !result.is_error() => Err("structured content is missing".into()),
+        _ => Ok(()),
+    }
+}

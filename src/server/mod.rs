@@ -1,0 +1,296 @@
+//! A server from creation to its end: registration, start, drain, stop.
+
+mod open;
+mod running;
+mod signals;
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use open::OpenConnections;
+use running::Running;
+
+use crate::call::Call;
+use crate::cancel::CancelReason;
+use crate::core::{Core, Options};
+use crate::error::{Error, Result};
+use crate::hooks::{Hooks, Level};
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::listener::{Address, adopt};
+use crate::pool::is_own_thread;
+use crate::registry::Tool;
+use crate::session::Close;
+use crate::stats::Stats;
+use crate::sync::lock;
+
+/// An MCP server.
+///
+/// Creating one starts no thread and opens no descriptor, so that a daemon may fork afterwards;
+/// [`Server::start`] does both. Every method may be called from any thread.
+///
+/// ```
+/// use emcp::{Identity, Limits, Options, Server, Tool, ToolResult};
+///
+/// let identity = Identity { name: "demo".into(), version: "1.0".into(), ..Identity::default() };
+/// let server = Server::new(identity, Options::default(), Limits::default())?;
+/// server.add_tool(Tool::new("hello")?.description("Says hello."), |call| {
+///     call.reply(ToolResult::text("hello"));
+/// })?;
+/// server.listen("tcp:127.0.0.1:0")?;
+/// server.start()?;
+/// assert!(server.addresses()[0].starts_with("127.0.0.1:"));
+/// server.stop()?;
+/// # Ok::<(), emcp::Error>(())
+/// ```
+pub struct Server {
+    core: Arc<Core>,
+    /// Never locked while waiting: callbacks of calls that `stop` ends may ask for the state.
+    state: Mutex<State>,
+    /// What `listen` has collected; every `start` binds it anew.
+    addresses: Mutex<Vec<Address>>,
+}
+
+enum State {
+    /// Not started yet.
+    Created,
+    Running(Running),
+    /// One thread is inside `stop`.
+    Stopping,
+    Stopped,
+}
+
+impl Server {
+    /// Makes a server that is not running.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an identity or option that makes no sense.
+    pub fn new(identity: Identity, options: Options, limits: Limits) -> Result<Server> {
+        if !options.path.starts_with('/') || options.path.contains(['?', '#', ' ']) {
+            return Err(Error::Config(format!("path {:?} is not a plain path", options.path)));
+        }
+        let core = Core::new(identity, options, limits)?;
+        Ok(Server { core, state: Mutex::new(State::Created), addresses: Mutex::default() })
+    }
+
+    /// Sets the host's listeners, once and before `start`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when they are set already or the server has started.
+    pub fn set_hooks(&self, hooks: Hooks) -> Result<()> {
+        let state = lock(&self.state);
+        if !matches!(*state, State::Created) || !self.core.env.hooks.set(hooks) {
+            return Err(Error::State("hooks are set once, before start".into()));
+        }
+        Ok(())
+    }
+
+    /// Adds a tool; clients that asked to be told hear of it.
+    ///
+    /// `run` is called on a worker thread, several calls at once, or on the I/O thread if the tool
+    /// is flagged inline. It may keep the [`Call`] and answer later from any thread.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the name is taken.
+    pub fn add_tool(&self, tool: Tool, run: impl Fn(Call) + Send + Sync + 'static) -> Result<()> {
+        self.changing(|core| core.registry.add(tool, Box::new(run)))
+    }
+
+    /// Removes a tool and waits until no call of it is open. Afterwards its function is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`] from inside a call of that tool.
+    pub fn remove_tool(&self, name: &str) -> Result<()> {
+        if crate::call::is_inside(name) {
+            return Err(Error::Busy(format!("{name} cannot remove itself while it runs")));
+        }
+        let mut removed = None;
+        self.changing(|core| core.registry.remove(name).map(|entry| removed = Some(entry)))?;
+        if let Some(entry) = removed {
+            entry.wait_idle();
+        }
+        Ok(())
+    }
+
+    /// Shows a tool to clients or hides it. Running calls go on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn enable_tool(&self, name: &str, on: bool) -> Result<()> {
+        self.changing(|core| core.registry.enable(name, on))
+    }
+
+    /// Adds an address to listen on: `tcp:127.0.0.1:0` or `unix:/run/x.sock?mode=0660`.
+    /// Bound by `start`, so that a daemon may fork in between.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an address that cannot be read; [`Error::State`] after `start`.
+    pub fn listen(&self, address: &str) -> Result<()> {
+        self.listen_on(Address::parse(address)?)
+    }
+
+    /// Adds a listening socket that somebody else has opened.
+    ///
+    /// # Errors
+    /// [`Error::State`] after `start`.
+    pub fn listen_inherited(&self, socket: OwnedFd) -> Result<()> {
+        self.listen_on(Address::Inherited(socket))
+    }
+
+    /// The bound addresses, in the order of `listen`. Empty unless the server runs.
+    pub fn addresses(&self) -> Vec<String> {
+        match &*lock(&self.state) {
+            State::Running(running) => running.addresses.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Binds, starts the threads and serves. Signals stay with the host's threads.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when an address cannot be bound or a thread not started: then nothing runs.
+    /// [`Error::State`] unless the server is fresh or stopped.
+    pub fn start(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        match &*state {
+            State::Created | State::Stopped => {}
+            State::Running(_) => return Err(Error::State("server is running".into())),
+            State::Stopping => return Err(Error::State("server is stopping".into())),
+        }
+        self.core.calls.open();
+        self.core.changes.reset();
+        let masked = signals::block()?;
+        let started = Running::launch(&self.core, &lock(&self.addresses));
+        signals::restore(&masked);
+        *state = State::Running(started?);
+        Ok(())
+    }
+
+    /// Takes over a connected socket; `early` are bytes that the host has read from it already.
+    /// `remote` names the peer in logs; by default its address.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the server does not run, [`Error::Limit`] when `limits.connections`
+    /// is reached, [`Error::Config`] when it is not a connected stream socket. The descriptor is
+    /// closed then; a caller that wants to keep it hands over a duplicate.
+    pub fn adopt(&self, fd: OwnedFd, early: Vec<u8>, remote: Option<&str>) -> Result<()> {
+        let state = lock(&self.state);
+        let State::Running(running) = &*state else {
+            return Err(Error::State("server is not running".into()));
+        };
+        if running.is_draining() {
+            return Err(Error::State("server is draining".into()));
+        }
+        let Some(open) = OpenConnections::enter(&running.open, &self.core) else {
+            return Err(Error::Limit("connections are at their limit".into()));
+        };
+        let (socket, peer) = adopt(fd, remote)?;
+        running.serve(&self.core, (socket, peer), early, open);
+        Ok(())
+    }
+
+    /// Takes no new connections and calls, waits until the running calls are done, then closes
+    /// every stream; all of it within `patience`. Tells whether nothing is left: otherwise what
+    /// still runs goes on until [`Server::stop`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] from one of the server's own threads.
+    pub fn drain(&self, patience: Duration) -> Result<bool> {
+        if is_own_thread() {
+            return Err(Error::Busy("a callback cannot wait for itself to end".into()));
+        }
+        let deadline = Instant::now() + patience;
+        let open = {
+            let mut state = lock(&self.state);
+            match &mut *state {
+                State::Running(running) => {
+                    running.drain();
+                    running.open.clone()
+                }
+                State::Stopping => {
+                    return Err(Error::Busy("server: another thread stops it".into()));
+                }
+                State::Created | State::Stopped => return Ok(true),
+            }
+        };
+        self.core.calls.close();
+        if !self.core.calls.wait_empty(patience) {
+            return Ok(false);
+        }
+        // Streams never end by themselves; their clients open them anew elsewhere.
+        self.core.cancel_open_work(CancelReason::Shutdown);
+        self.core.sessions.end_all(Close::Shutdown);
+        Ok(open.wait_empty(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    /// Ends everything: calls are cancelled, streams closed, threads joined. Returns within
+    /// `limits.stop_time` and a little. Afterwards the server may be started again; it binds its
+    /// addresses anew then.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] from one of the server's own threads and while another thread stops the
+    /// server; [`Error::TimedOut`] when a tool function did not return: its thread is left behind,
+    /// everything else has ended.
+    pub fn stop(&self) -> Result<()> {
+        if is_own_thread() {
+            return Err(Error::Busy("a callback cannot stop the server that waits for it".into()));
+        }
+        let running = {
+            let mut state = lock(&self.state);
+            match std::mem::replace(&mut *state, State::Stopping) {
+                State::Running(running) => running,
+                State::Stopping => {
+                    return Err(Error::Busy("server: another thread stops it".into()));
+                }
+                idle => {
+                    *state = idle;
+                    return Ok(());
+                }
+            }
+        };
+        let stopped = running.end(&self.core);
+        *lock(&self.state) = State::Stopped;
+        stopped
+    }
+
+    /// Sends a log message to every legacy client that wants its level. `data` is JSON text.
+    pub fn log(&self, level: Level, logger: Option<&str>, data: &str) {
+        let text: Arc<str> = crate::logging::message(level, logger, data).into();
+        self.core.sessions.all().iter().for_each(|session| session.log(level, &text));
+    }
+
+    /// Reads the counters.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.core.env.counters.snapshot();
+        stats.calls_queued = self.core.pool.waiting() as u64;
+        stats
+    }
+
+    fn changing(&self, change: impl FnOnce(&Core) -> Result<()>) -> Result<()> {
+        let before = self.core.registry.generation();
+        change(&self.core)?;
+        if self.core.registry.generation() != before {
+            self.core.changes.tools_changed();
+        }
+        Ok(())
+    }
+
+    fn listen_on(&self, address: Address) -> Result<()> {
+        match &*lock(&self.state) {
+            State::Created => {
+                lock(&self.addresses).push(address);
+                Ok(())
+            }
+            _ => Err(Error::State("addresses are added before start".into())),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Refused on our own threads, where it could only wait for itself: then they go on until
+        // the process ends.
+        let _ = self.stop();
+    }
+}

@@ -1,0 +1,223 @@
+//! A running server: its threads, its listeners and its connections, from start to end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use smol::Executor;
+use smol::channel::{Receiver, Sender, bounded};
+
+use super::open::{OpenConnections, OpenSlot};
+use crate::cancel::CancelReason;
+use crate::core::Core;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::hooks::Level;
+use crate::http::{self, Peer, Socket};
+use crate::listener::{Address, Listener};
+use crate::pool::adopt_thread;
+use crate::session::Close;
+use crate::sync::Latch;
+use crate::transport::Endpoint;
+
+/// Everything that exists only while the server runs.
+pub(super) struct Running {
+    executor: Arc<Executor<'static>>,
+    endpoint: Arc<Endpoint>,
+    pub(super) open: Arc<OpenConnections>,
+    /// Bound, in the order of `listen`.
+    pub(super) addresses: Vec<String>,
+    /// Dropped to begin draining.
+    draining: Option<Sender<Infallible>>,
+    drain: Receiver<Infallible>,
+    /// Dropped to end the I/O thread.
+    ending: Sender<Infallible>,
+    io_thread: JoinHandle<()>,
+    /// Opens when the I/O thread ends.
+    io_ended: Arc<Latch>,
+}
+
+/// Stack of the I/O thread. It runs our own code, JSON parsers bounded in depth, and tools that
+/// promise to be small.
+const IO_STACK_BYTES: usize = 512 * 1024;
+
+/// How long `accept` rests when the process has no descriptor left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long open streams may take to send their last bytes once the server stops.
+const FLUSH_TIME: Duration = Duration::from_millis(500);
+
+impl Running {
+    /// Binds `addresses`, starts the threads and begins to accept. Called with signals blocked.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: then nothing runs.
+    pub(super) fn launch(core: &Arc<Core>, addresses: &[Address]) -> Result<Running> {
+        // Forces the helper thread of async-io into being while signals are blocked.
+        async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
+        let listeners: Vec<Listener> =
+            addresses.iter().map(Address::bind).collect::<Result<_>>()?;
+        core.pool.start(core.options.workers.max(1), &core.env.hooks)?;
+        let (ending, end) = bounded::<Infallible>(1);
+        let (draining, drain) = bounded::<Infallible>(1);
+        let executor = Arc::new(Executor::new());
+        executor.spawn(core.env.clock.clone().run()).detach();
+        let io_ended = Arc::new(Latch::default());
+        let io_thread = match start_io_thread(core, executor.clone(), end, io_ended.clone()) {
+            Ok(thread) => thread,
+            Err(error) => {
+                core.pool.stop(core.env.limits.stop_time);
+                return Err(Error::Io(error));
+            }
+        };
+        let running = Running {
+            executor,
+            endpoint: Arc::new(Endpoint::new(core.clone())),
+            open: Arc::default(),
+            addresses: listeners.iter().map(|listener| listener.address.clone()).collect(),
+            draining: Some(draining),
+            drain,
+            ending,
+            io_thread,
+            io_ended,
+        };
+        listeners.into_iter().for_each(|listener| running.accept(core, listener));
+        Ok(running)
+    }
+
+    /// Takes no connections any more; idle ones close.
+    pub(super) fn drain(&mut self) {
+        self.draining = None;
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.is_none()
+    }
+
+    /// Accepts connections until the server drains.
+    fn accept(&self, core: &Arc<Core>, listener: Listener) {
+        let (core, open, drain) = (core.clone(), self.open.clone(), self.drain.clone());
+        let endpoint = self.endpoint.clone();
+        // Weak: a task that owned its executor would keep it alive for ever.
+        let executor = Arc::downgrade(&self.executor);
+        let accepting = async move {
+            loop {
+                let next =
+                    futures_lite::future::or(async { Some(listener.accept().await) }, async {
+                        let _ = drain.recv().await;
+                        None
+                    });
+                let from = match next.await {
+                    Some(Ok(accepted)) => accepted,
+                    Some(Err(error)) => {
+                        core.env.log(Level::Warning, "listener", format_args!("accept: {error}"));
+                        async_io::Timer::after(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                    None => return,
+                };
+                let Some(executor) = executor.upgrade() else { return };
+                let Some(slot) = OpenConnections::enter(&open, &core) else {
+                    executor.spawn(turn_away(from.0)).detach();
+                    continue;
+                };
+                let (endpoint, env, drain) = (endpoint.clone(), core.env.clone(), drain.clone());
+                executor.spawn(connection(from, Vec::new(), endpoint, env, drain, slot)).detach();
+            }
+        };
+        self.executor.spawn(accepting).detach();
+    }
+
+    /// Serves a connection that the host hands over.
+    pub(super) fn serve(&self, core: &Core, from: (Socket, Peer), early: Vec<u8>, slot: OpenSlot) {
+        let (endpoint, env) = (self.endpoint.clone(), core.env.clone());
+        let connection = connection(from, early, endpoint, env, self.drain.clone(), slot);
+        self.executor.spawn(connection).detach();
+    }
+
+    /// Ends everything within `limits.stop_time`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when a tool function did not return.
+    pub(super) fn end(mut self, core: &Core) -> Result<()> {
+        let deadline = Instant::now() + core.env.limits.stop_time;
+        let rest = || deadline.saturating_duration_since(Instant::now());
+        self.draining = None;
+        core.calls.close();
+        core.cancel_open_work(CancelReason::Shutdown);
+        core.sessions.end_all(Close::Shutdown);
+        // Every stream has its last words queued; give the I/O thread a moment to send them.
+        self.open.wait_empty(FLUSH_TIME.min(rest()));
+        drop(self.ending);
+        if !self.io_ended.wait(rest()) {
+            return Err(Error::TimedOut("an inline tool function did not return".into()));
+        }
+        // Its panics have been caught and logged where they happened.
+        let _ = self.io_thread.join();
+        // The last clone: dropping it drops every connection that is left.
+        drop(self.executor);
+        // Once more, for calls and sessions that were let in just before the first round.
+        core.cancel_open_work(CancelReason::Shutdown);
+        core.sessions.end_all(Close::Shutdown);
+        if core.pool.stop(rest().max(Duration::from_millis(50))) {
+            return Ok(());
+        }
+        Err(Error::TimedOut("a tool function did not return; its thread is left behind".into()))
+    }
+}
+
+/// Serves one connection and counts it until it ends.
+async fn connection(
+    (socket, peer): (Socket, Peer),
+    early: Vec<u8>,
+    endpoint: Arc<Endpoint>,
+    env: Arc<Env>,
+    drain: Receiver<Infallible>,
+    _slot: OpenSlot,
+) {
+    http::serve(socket, early, peer, endpoint, env, drain).await;
+}
+
+/// Tells a client above `limits.connections` to come back later.
+async fn turn_away(mut socket: Socket) {
+    use futures_lite::AsyncWriteExt;
+    let reply = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n\
+                  content-length: 21\r\n\r\ntoo many connections\n";
+    let sent = async {
+        let _ = socket.write_all(reply).await;
+        let _ = socket.close().await;
+    };
+    let late = async {
+        async_io::Timer::after(Duration::from_secs(1)).await;
+    };
+    futures_lite::future::or(sent, late).await;
+}
+
+/// Runs `executor` until `end` closes. A panic in a task is caught and the loop goes on.
+fn start_io_thread(
+    core: &Arc<Core>,
+    executor: Arc<Executor<'static>>,
+    end: Receiver<Infallible>,
+    ended: Arc<Latch>,
+) -> std::io::Result<JoinHandle<()>> {
+    let core = core.clone();
+    Builder::new().name("emcp-io".into()).stack_size(IO_STACK_BYTES).spawn(move || {
+        adopt_thread();
+        // Dropped last, when everything else of this thread is gone.
+        let _ended = ended.open_on_drop();
+        let _announced = core.env.hooks.thread("emcp-io");
+        loop {
+            let run = std::panic::AssertUnwindSafe(|| {
+                async_io::block_on(executor.run(async {
+                    let _ = end.recv().await;
+                }));
+            });
+            if std::panic::catch_unwind(run).is_ok() {
+                return;
+            }
+            core.env.counters.panics.up();
+            core.env.log(Level::Error, "io", format_args!("a task panicked and was dropped"));
+        }
+    })
+}
