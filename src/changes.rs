@@ -49,15 +49,11 @@ impl Changes {
 
     /// Notes a change; listeners hear of it within `limits.coalesce_time`.
     pub(crate) fn tools_changed(&self) {
-        if !self.pending.swap(true, SeqCst) {
+        // What is registered before the first client comes is no news to it.
+        let is_heard = lock(&self.listeners).iter().any(|listener| listener.strong_count() > 0);
+        if is_heard && !self.pending.swap(true, SeqCst) {
             self.flush.set(self.env.limits.coalesce_time);
         }
-    }
-
-    /// Forgets changes that nobody can have missed: those from before the server started.
-    pub(crate) fn reset(&self) {
-        self.pending.store(false, SeqCst);
-        self.flush.clear();
     }
 
     fn flush(&self) {

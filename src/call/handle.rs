@@ -67,12 +67,15 @@ impl CallHandle {
     /// that has happened already. It must be quick: it may hold up the I/O thread.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {
         let mut callbacks = lock(&self.0.on_cancel);
-        if self.cancelled().is_none() {
+        // A cancellation that comes from here on waits for the lock and finds the callback.
+        if !self.is_ended() {
             callbacks.push(Box::new(callback));
             return;
         }
         drop(callbacks);
-        callback();
+        if self.cancelled().is_some() {
+            callback();
+        }
     }
 
     /// Reports progress if the client asked for it; tells whether the call is still open.

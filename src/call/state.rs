@@ -135,6 +135,14 @@ impl CallState {
     /// Ends the call with `reply`, or with silence; tells whether it had not ended before.
     pub(super) fn end(&self, outcome: Outcome, reply: Option<Reply>) -> bool {
         let Some(sink) = lock(&self.sink).take() else { return false };
+        self.finish(&*sink, outcome, reply);
+        // They will never run, and one that holds a handle would keep the call alive for ever.
+        drop(std::mem::take(&mut *lock(&self.on_cancel)));
+        true
+    }
+
+    /// Ends the call through `sink`, which the caller has taken out of it.
+    fn finish(&self, sink: &dyn ReplySink, outcome: Outcome, reply: Option<Reply>) {
         self.expiry.clear();
         self.scope.remove(&self.id);
         let counters = &self.env.counters;
@@ -154,7 +162,6 @@ impl CallState {
             None => sink.abandon(),
         }
         self.audit(outcome, bytes_out);
-        true
     }
 
     fn audit(&self, outcome: Outcome, bytes_out: u64) {
@@ -222,7 +229,15 @@ impl CallState {
 
 impl Cancel for CallState {
     fn cancel(&self, reason: CancelReason) {
-        let first = self.cancelled.compare_exchange(0, reason as u8, SeqCst, SeqCst).is_ok();
+        let sink = {
+            let mut sink = lock(&self.sink);
+            // Under the lock: an answered call must not look cancelled when its server stops.
+            if sink.is_some() {
+                self.cancelled.store(reason as u8, SeqCst);
+            }
+            sink.take()
+        };
+        let Some(sink) = sink else { return };
         let (outcome, reply) = match reason {
             CancelReason::Timeout => {
                 let text = format!(
@@ -242,12 +257,10 @@ impl Cancel for CallState {
                 (Outcome::Cancelled, None)
             }
         };
-        let ended = self.end(outcome, reply);
-        if first && ended {
-            // Taken out first: a callback may ask for anything of this call.
-            let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
-            callbacks.into_iter().for_each(|callback| callback());
-        }
+        self.finish(&*sink, outcome, reply);
+        // Taken out first: a callback may ask for anything of this call.
+        let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
+        callbacks.into_iter().for_each(|callback| callback());
     }
 }
 

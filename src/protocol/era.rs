@@ -51,6 +51,15 @@ pub(crate) fn is_modern_header(value: Option<&str>) -> bool {
     value.and_then(Revision::parse).is_some_and(Revision::is_modern)
 }
 
+/// Refuses a value of `MCP-Protocol-Version` that names no revision: 400 on every request of a
+/// session (2025-06-18 and later, Streamable HTTP, protocol version header).
+pub(crate) fn check_header(value: Option<&str>) -> Result<(), Refusal> {
+    match value {
+        Some(text) if Revision::parse(text).is_none() => Err(unsupported(text)),
+        _ => Ok(()),
+    }
+}
+
 /// Classifies one message.
 pub(crate) fn classify(message: &Message, channel: Channel<'_>) -> Verdict {
     let header = match channel {

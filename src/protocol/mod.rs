@@ -6,6 +6,6 @@ mod era;
 mod meta;
 mod revision;
 
-pub(crate) use era::{Channel, Refusal, Verdict, classify, is_modern_header};
+pub(crate) use era::{Channel, Refusal, Verdict, check_header, classify, is_modern_header};
 pub(crate) use meta::{ClientInfo, Meta};
 pub(crate) use revision::Revision;

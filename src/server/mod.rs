@@ -159,7 +159,6 @@ impl Server {
             State::Stopping => return Err(Error::State("server is stopping".into())),
         }
         self.core.calls.open();
-        self.core.changes.reset();
         let masked = signals::block()?;
         let started = Running::launch(&self.core, &lock(&self.addresses));
         signals::restore(&masked);

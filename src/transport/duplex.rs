@@ -35,7 +35,10 @@ pub(super) fn receive(core: &Arc<Core>, session: &Arc<Session>, text: &[u8], ori
     session.touch(&core.env);
     let message = match parse(text, &core.env.limits) {
         Ok(Payload::One(message)) => message,
-        Ok(Payload::Batch(items)) if session.revision().allows_batch() => {
+        // Only after the handshake: a peer that has agreed on no revision has agreed on no batches.
+        Ok(Payload::Batch(items))
+            if session.handshake().is_some_and(|settled| settled.revision.allows_batch()) =>
+        {
             return Batch::run(core, session, items, origin);
         }
         Ok(Payload::Batch(_)) => return refuse(origin, None, &no_batch()),

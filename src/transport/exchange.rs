@@ -78,13 +78,15 @@ impl Exchange {
             let is_primed = session.revision().primes_streams();
             Some(Resumable { session: session.clone(), stream, is_primed })
         });
+        // The opening event of a forced stream promises that its client may come back.
+        let streaming = AtomicBool::new(form == Form::Stream && resumable.is_some());
         Arc::new(Exchange {
             env: env.clone(),
             outbox,
             form,
             is_modern,
             resumable,
-            streaming: AtomicBool::new(false),
+            streaming,
             order: Mutex::default(),
         })
     }

@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::hooks::Level;
 use crate::http::response::{response, set_header, text};
 use crate::http::{HalfClose, Head, Incoming, Outcome};
-use crate::protocol::{Channel, Meta, Refusal, Verdict, classify};
+use crate::protocol::{Channel, Meta, Refusal, Verdict, check_header, classify};
 use crate::rpc::{Malformed, Message, code};
 use crate::session::{Close, EventId, Link, Outbox, Resumed, Session, Streams, WhenFull};
 
@@ -123,6 +123,9 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let Link::Streams(streams) = &session.link else {
         return not_allowed("POST", "this session has a stream already");
     };
+    if !streamable::Accept::of(&incoming.head).stream {
+        return not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
+    }
     let Some(slot) = StreamSlot::take(&core.env) else { return Outcome::Respond(no_stream()) };
     let outbox = Outbox::new(core.env.clone(), WhenFull::DropNotifications);
     let last = incoming.head.header("last-event-id").and_then(EventId::parse);
@@ -150,10 +153,12 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
 
 /// Ends a session.
 pub(super) fn delete(core: &Core, head: &Head) -> Outcome {
-    let response = match head.header("mcp-session-id") {
-        Some(id) if core.sessions.end(id, Close::Session) => response(StatusCode::NoContent),
-        Some(_) => text(StatusCode::NotFound, "unknown session"),
-        None => text(StatusCode::BadRequest, "header Mcp-Session-Id is missing"),
+    let response = match find(core, head) {
+        Ok(session) => {
+            core.sessions.end(&session.id, Close::Session);
+            response(StatusCode::NoContent)
+        }
+        Err((status, refusal)) => text(status, &refusal.message),
     };
     Outcome::Respond(response)
 }
@@ -168,6 +173,8 @@ pub(super) fn no_stream() -> Response {
 /// Finds the session that a request names. An unknown one is 404, which makes clients start anew;
 /// on 400 they would show the error to the model.
 fn find(core: &Core, head: &Head) -> Result<Arc<Session>, (StatusCode, Refusal)> {
+    check_header(head.header("mcp-protocol-version"))
+        .map_err(|refusal| (StatusCode::BadRequest, refusal))?;
     let Some(id) = head.header("mcp-session-id") else {
         let reason = "header Mcp-Session-Id is missing; send initialize first";
         return Err((StatusCode::BadRequest, Refusal::new(code::INVALID_REQUEST, reason)));

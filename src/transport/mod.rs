@@ -10,6 +10,7 @@ mod event_stream;
 mod exchange;
 mod header;
 mod legacy;
+mod metered;
 mod modern;
 mod sse;
 mod streamable;

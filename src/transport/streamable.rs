@@ -119,14 +119,15 @@ pub(super) fn takes_stream(head: &Head) -> bool {
 
 /// What the `Accept` header allows (RFC 9110 section 12.5.1); weights are not looked at, because
 /// clients list both types and mean both.
-struct Accept {
+pub(super) struct Accept {
     json: bool,
-    stream: bool,
+    /// Also for a wildcard and when there is no such header.
+    pub(super) stream: bool,
     names_stream: bool,
 }
 
 impl Accept {
-    fn of(head: &Head) -> Accept {
+    pub(super) fn of(head: &Head) -> Accept {
         let mut accept = Accept { json: false, stream: false, names_stream: false };
         let mut is_absent = true;
         for range in head.headers("accept").flat_map(|value| value.split(',')) {

@@ -17,6 +17,7 @@ use http_types::{Response, StatusCode};
 use super::duplex::{self, Origin, SharedStream};
 use super::event_stream::StreamSlot;
 use super::legacy::no_stream;
+use super::metered::Metered;
 use crate::clock::Alarm;
 use crate::core::Core;
 use crate::env::Env;
@@ -83,6 +84,7 @@ async fn serve(
     core.changes.subscribe(Arc::downgrade(&session) as _);
     let _open = Open::new(core.clone(), session.clone());
     let config = Some(config(&core.env));
+    let socket = Metered::new(socket, core.env.clone());
     let stream = WebSocketStream::from_partially_read(socket, early, Role::Server, config).await;
     let origin =
         Origin { sink: Arc::new(SharedStream(outbox.clone())), transport: "websocket", remote };
@@ -110,7 +112,7 @@ struct Connection {
     core: Arc<Core>,
     session: Arc<Session>,
     outbox: Arc<Outbox>,
-    stream: WebSocketStream<Socket>,
+    stream: WebSocketStream<Metered>,
     origin: Origin,
     alarm: Alarm,
     /// Pings since the peer was last heard of.
@@ -149,7 +151,6 @@ impl Connection {
             self.pings = 0;
             match received {
                 Ok(Message::Text(text)) => {
-                    self.core.env.counters.bytes_in.add(text.len() as u64);
                     if text.as_str() != BRIDGE_PING {
                         let bytes = text.as_bytes();
                         duplex::receive(&self.core, &self.session, bytes, &self.origin);
@@ -181,18 +182,17 @@ impl Connection {
 
     /// Sends one message; `None` when the peer has gone or stopped reading.
     async fn send(&mut self, message: Message) -> Option<()> {
-        let bytes = message.len() as u64;
-        self.alarm.set(self.core.env.limits.write_time);
-        let Connection { stream, alarm, core, .. } = self;
-        let sent = async { stream.send(message).await.ok() };
+        let stall = self.stream.get_ref().stall();
+        stall.set(self.core.env.limits.write_time);
+        let sent = async { self.stream.send(message).await.ok() };
         let stalled = async {
-            alarm.wait().await;
-            core.env.counters.writes_stalled.up();
+            stall.wait().await;
+            self.core.env.counters.writes_stalled.up();
             None
         };
-        future::or(sent, stalled).await?;
-        self.core.env.counters.bytes_out.add(bytes);
-        Some(())
+        let sent = future::or(sent, stalled).await;
+        stall.clear();
+        sent
     }
 
     async fn close(&mut self, code: CloseCode, reason: &'static str) {

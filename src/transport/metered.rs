@@ -1,0 +1,65 @@
+//! A socket that somebody else reads and writes, with our counters and our stall deadline.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_lite::{AsyncRead, AsyncWrite};
+
+use crate::clock::Alarm;
+use crate::env::Env;
+use crate::http::Socket;
+
+/// The socket under a WebSocket.
+pub(super) struct Metered {
+    socket: Socket,
+    env: Arc<Env>,
+    /// Moved on whenever bytes go out: a slow reader of a large message is no stalled one.
+    stall: Arc<Alarm>,
+}
+
+impl Metered {
+    pub(super) fn new(socket: Socket, env: Arc<Env>) -> Metered {
+        let stall = Arc::new(env.clock.alarm());
+        Metered { socket, env, stall }
+    }
+
+    /// The deadline for the next byte to go out, for whoever waits for a message to be sent.
+    pub(super) fn stall(&self) -> Arc<Alarm> {
+        self.stall.clone()
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let length = ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        self.env.counters.bytes_in.add(length as u64);
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let length = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
+        self.env.counters.bytes_out.add(length as u64);
+        self.stall.set(self.env.limits.write_time);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(cx)
+    }
+}
