@@ -592,7 +592,10 @@ int32_t emcp_put_content(emcp_call *call, const char *json, size_t len);
 int32_t emcp_put_meta(emcp_call *call, const char *json, size_t len);
 
 /* Tells the model in a line of text that it sees `shown` of `total` items, and with which
- * `cursor` it can ask for more; NULL when it cannot.   Since 0.1 */
+ * `cursor` it can ask for more; NULL when it cannot. The line comes last; put again, it replaces
+ * the one before. Some clients show a model only structured content: name the cursor there too.
+ *
+ * Since 0.1 */
 int32_t emcp_put_truncated(emcp_call *call, uint64_t shown, uint64_t total, const char *cursor);
 
 /* Answers the call with what was put; with nothing, when nothing was. Only once.

@@ -156,6 +156,35 @@ void member_number(emcp_json *json, const char *key, double value)
         emcp_json_f64(json, rounded);
 }
 
+#define ROW_CURSOR "r1-"
+
+bool argument_row(emcp_call *call, size_t total, size_t *first)
+{
+    char cursor[32], *end = cursor;
+    argument_name(call, "cursor", cursor, sizeof cursor);
+    *first = 0;
+    if (!cursor[0])
+        return true;
+    size_t magic = strlen(ROW_CURSOR);
+    if (strncmp(cursor, ROW_CURSOR, magic) == 0 && cursor[magic] >= '0' && cursor[magic] <= '9')
+        *first = (size_t)strtoul(cursor + magic, &end, 10);
+    if (end != cursor && !*end && *first < total)
+        return true;
+    emcp_fail(call, "This cursor is not valid any more. Pass next_cursor of the previous page "
+                    "unchanged, or leave cursor out to start from the first row.");
+    return false;
+}
+
+int32_t commit_page(emcp_call *call, emcp_json *json, size_t first, size_t end, size_t total)
+{
+    char cursor[32];
+    snprintf(cursor, sizeof cursor, ROW_CURSOR "%zu", end);
+    if (end < total)
+        member_str(json, "next_cursor", cursor);
+    emcp_json_end(json);
+    return commit_rows(call, json, end - first, total - first, end < total ? cursor : NULL);
+}
+
 int32_t commit_rows(emcp_call *call, emcp_json *json, size_t shown, size_t total,
                     const char *cursor)
 {

@@ -36,6 +36,14 @@ void member_str(emcp_json *json, const char *key, const char *value);
 void member_i64(emcp_json *json, const char *key, int64_t value);
 void member_number(emcp_json *json, const char *key, double value);
 
+/* Reads argument "cursor" of a listing of `total` rows. If it is not one of ours, fails the call and
+ * returns false; the tool then returns EMCP_OK. */
+bool argument_row(emcp_call *call, size_t total, size_t *first);
+
+/* Ends the object of a listing that has shown rows `first` to `end` - 1: adds next_cursor and the
+ * marker when rows are left, then commits. */
+int32_t commit_page(emcp_call *call, emcp_json *json, size_t first, size_t end, size_t total);
+
 /* Ends a listing of rows: adds the marker when `shown` is below `total`, then commits. */
 int32_t commit_rows(emcp_call *call, emcp_json *json, size_t shown, size_t total,
                     const char *cursor);

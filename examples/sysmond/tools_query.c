@@ -9,6 +9,9 @@ struct reduced {
     size_t count;
 };
 
+/* So many points and their copy as text stay below 32 KB; an hour then has one every ten seconds. */
+#define POINTS_MAX 360
+
 static struct reduced reduce(const float *values, size_t len)
 {
     struct reduced r = {(double)NAN, (double)NAN, 0, (double)NAN, 0};
@@ -81,7 +84,7 @@ static int32_t query_metrics(emcp_call *call, void *user)
     if (!argument_metric(sysmond, call, &metric))
         return EMCP_OK;
     size_t window = (size_t)argument_i64(call, "window", 60, 1, RING_SECONDS);
-    size_t points = (size_t)argument_i64(call, "points", 60, 1, 500);
+    size_t points = (size_t)argument_i64(call, "points", 60, 1, POINTS_MAX);
     char how[8];
     argument_name(call, "aggregation", how, sizeof how);
     if (how[0] == '\0')
@@ -135,7 +138,7 @@ int32_t tools_add_query(struct sysmond *sysmond)
         {.name = "window", .type = EMCP_INTEGER, .min = 1, .max = RING_SECONDS,
          .default_value = "60",
          .description = "Seconds to look back from the latest measurement; an hour is kept."},
-        {.name = "points", .type = EMCP_INTEGER, .min = 1, .max = 500, .default_value = "60",
+        {.name = "points", .type = EMCP_INTEGER, .min = 1, .max = POINTS_MAX, .default_value = "60",
          .description = "At most this many points; each covers the same number of seconds."},
         {.name = "aggregation", .type = EMCP_STRING, .choices = "avg,min,max,sum,last",
          .default_value = "\"avg\"",

@@ -122,7 +122,9 @@ static int32_t filesystem_usage(emcp_call *call, void *user)
 {
     struct sysmond *sysmond = user;
     struct filesystem rows[FILESYSTEMS_MAX];
-    size_t len = sampler_filesystems(sysmond->sampler, rows), shown = 0;
+    size_t len = sampler_filesystems(sysmond->sampler, rows), first;
+    if (!argument_row(call, len, &first))
+        return EMCP_OK;
     /* Should the list be cut, then at its dull end. */
     qsort(rows, len, sizeof rows[0], by_usage);
     emcp_json *json = emcp_json_begin(call);
@@ -130,11 +132,11 @@ static int32_t filesystem_usage(emcp_call *call, void *user)
     member_i64(json, "total", (int64_t)len);
     emcp_json_key(json, "filesystems");
     emcp_json_arr(json);
-    while (shown < len && emcp_json_len(json) < RESULT_BUDGET)
-        write_filesystem(json, &rows[shown++]);
+    size_t end = first;
+    while (end < len && emcp_json_len(json) < RESULT_BUDGET)
+        write_filesystem(json, &rows[end++]);
     emcp_json_end(json);
-    emcp_json_end(json);
-    return commit_rows(call, json, shown, len, NULL);
+    return commit_page(call, json, first, end, len);
 }
 
 /* -1 stands for "not known" in the table and is null for the client. */
@@ -165,17 +167,19 @@ static int32_t network_interfaces(emcp_call *call, void *user)
 {
     struct sysmond *sysmond = user;
     struct network_interface rows[INTERFACES_MAX];
-    size_t len = sampler_interfaces(sysmond->sampler, rows), shown = 0;
+    size_t len = sampler_interfaces(sysmond->sampler, rows), first;
+    if (!argument_row(call, len, &first))
+        return EMCP_OK;
     emcp_json *json = emcp_json_begin(call);
     emcp_json_obj(json);
     member_i64(json, "total", (int64_t)len);
     emcp_json_key(json, "interfaces");
     emcp_json_arr(json);
-    while (shown < len && emcp_json_len(json) < RESULT_BUDGET)
-        write_interface(json, &rows[shown++]);
+    size_t end = first;
+    while (end < len && emcp_json_len(json) < RESULT_BUDGET)
+        write_interface(json, &rows[end++]);
     emcp_json_end(json);
-    emcp_json_end(json);
-    return commit_rows(call, json, shown, len, NULL);
+    return commit_page(call, json, first, end, len);
 }
 
 #define N "{\"type\":[\"number\",\"null\"]}"
@@ -214,6 +218,13 @@ static const char overview_schema[] =
 #undef I
 #undef S
 
+/* What a listing takes. */
+static const emcp_param page_params[] = {
+    {.name = "cursor", .type = EMCP_STRING,
+     .description = "next_cursor of the previous page; leave it out to start from the first row."},
+};
+
+/* Adds a tool that is a listing with pages, or one with a fixed answer when it has a schema. */
 static int32_t add(struct sysmond *sysmond, const char *name, const char *title,
                    const char *description, const char *output_schema, emcp_tool_fn call)
 {
@@ -223,6 +234,10 @@ static int32_t add(struct sysmond *sysmond, const char *name, const char *title,
     tool.title = title;
     tool.description = description;
     tool.output_schema = output_schema;
+    if (!output_schema) {
+        tool.params = page_params;
+        tool.params_len = 1;
+    }
     tool.call = call;
     tool.user = sysmond;
     return emcp_tool_add(sysmond->emcp, &tool);

@@ -9,6 +9,9 @@ use crate::status::EMCP_E_LIMIT;
 /// core counts, so that a result which fits here fits there.
 const PIECE_BYTES: usize = 64;
 
+/// What the note about missing rows takes besides its cursor: its words, two numbers, its block.
+const NOTE_BYTES: usize = 192;
+
 /// Counts as it grows: asking the core for the size after each piece would take time that grows
 /// with the square of their number.
 pub(crate) struct Draft {
@@ -54,6 +57,21 @@ impl Draft {
         self.check(self.content_bytes, structured_bytes, self.meta_bytes)?;
         self.result.set_structured(json)?;
         self.structured_bytes = structured_bytes;
+        Ok(())
+    }
+
+    /// Says that rows are missing.
+    pub(crate) fn set_truncated(
+        &mut self,
+        shown: u64,
+        total: u64,
+        cursor: Option<&str>,
+    ) -> Result<()> {
+        let note = NOTE_BYTES.saturating_add(cursor.map_or(0, str::len));
+        let content_bytes = self.content_bytes.saturating_add(note);
+        self.check(content_bytes, self.structured_bytes, self.meta_bytes)?;
+        self.result.set_truncated(shown, total, cursor);
+        self.content_bytes = content_bytes;
         Ok(())
     }
 

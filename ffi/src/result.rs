@@ -9,7 +9,6 @@
 //! call has been answered; EMCP_E_CANCELED when it has ended, so that nobody waits any more.
 
 use std::ffi::{c_char, c_void};
-use std::fmt::Write as _;
 
 use emcp_core::{Content, JsonWriter, ToolResult};
 
@@ -200,7 +199,10 @@ pub unsafe extern "C" fn emcp_put_meta(
 }
 
 /// Tells the model in a line of text that it sees `shown` of `total` items, and with which
-/// `cursor` it can ask for more; NULL when it cannot.   Since 0.1
+/// `cursor` it can ask for more; NULL when it cannot. The line comes last; put again, it replaces
+/// the one before. Some clients show a model only structured content: name the cursor there too.
+///
+/// Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_put_truncated(
     call: *mut emcp_call,
@@ -211,14 +213,9 @@ pub unsafe extern "C" fn emcp_put_truncated(
     guard_status(|| {
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
-        let mut text = format!("[truncated: {shown} of {total} shown");
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        if let Some(cursor) = unsafe { repaired(cursor) } {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "; for the next ones call again with cursor \"{cursor}\"");
-        }
-        text.push(']');
-        call.put(|draft| draft.push(text.len(), || Ok(Content::text(text))))
+        let cursor = unsafe { repaired(cursor) };
+        call.put(|draft| draft.set_truncated(shown, total, cursor.as_deref()))
     })
 }
 

@@ -27,6 +27,9 @@ pub struct ToolResult {
     /// Compact JSON of any type.
     structured: Option<String>,
     is_error: bool,
+    /// The note that says that rows are missing. Comes last, and does not count as text that
+    /// stands in for structured content.
+    truncated: Option<String>,
     /// A compact JSON object.
     meta: Option<String>,
 }
@@ -70,6 +73,19 @@ impl ToolResult {
         Ok(())
     }
 
+    /// Says that only `shown` of `total` rows are in the result, and with which cursor to ask for
+    /// the next ones. The words are always the same, so that models learn them.
+    pub fn set_truncated(&mut self, shown: u64, total: u64, cursor: Option<&str>) {
+        let mut note = format!("[truncated: {shown} of {total} shown");
+        if let Some(cursor) = cursor {
+            note.push_str("; for the next ones call again with cursor \"");
+            note.push_str(cursor);
+            note.push('"');
+        }
+        note.push(']');
+        self.truncated = Some(note);
+    }
+
     /// Marks the result as a failure of the tool.
     pub fn set_error(&mut self) {
         self.is_error = true;
@@ -97,7 +113,8 @@ impl ToolResult {
             copies * (json.len() + BLOCK_BYTES)
         });
         let blocks: usize = self.content.iter().map(Content::bytes).sum();
-        blocks + structured + self.meta.as_ref().map_or(0, String::len) + BLOCK_BYTES
+        let note = self.truncated.as_ref().map_or(0, |note| note.len() + BLOCK_BYTES);
+        blocks + note + structured + self.meta.as_ref().map_or(0, String::len) + BLOCK_BYTES
     }
 
     /// Appends the `CallToolResult` object as a client of `shape` can read it.
@@ -132,6 +149,12 @@ impl ToolResult {
                 out.push(',');
             }
             write_text(json, out);
+        }
+        if let Some(note) = &self.truncated {
+            if !out.ends_with('[') {
+                out.push(',');
+            }
+            write_text(note, out);
         }
         out.push(']');
     }
@@ -283,5 +306,16 @@ mod tests {
         let mut out = String::new();
         result.write(V2026_07_28, Extra::default(), &mut out);
         assert!(result.bytes() >= out.len(), "{} < {}", result.bytes(), out.len());
+    }
+
+    #[test]
+    fn a_truncated_result_keeps_its_copy_and_ends_with_the_note() {
+        let mut result = structured("{}");
+        result.set_truncated(2, 5, Some("c"));
+        let note = r#"[truncated: 2 of 5 shown; for the next ones call again with cursor \"c\"]"#;
+        let expected = format!(
+            r#"{{"content":[{{"type":"text","text":"{{}}"}},{{"type":"text","text":"{note}"}}]}}"#
+        );
+        check(&result, V2025_03_26, &expected);
     }
 }
