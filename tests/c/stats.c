@@ -33,20 +33,22 @@ int main(void)
     emcp_stats stats;
     char small[16], text[16 * 1024];
     int32_t len;
-    int port;
+    int fd, port;
 
     tool_add(server, "plain", plain, NULL);
     tool_add(server, "needs_sampling", needs_sampling, NULL);
     tool_add(server, "logs", logs, NULL);
     port = server_start(server);
 
-    tool_call(port, "plain", "{}", "", &reply);
+    tool_call(port, "plain", "{}", &reply);
     CHECK_HAS(reply.text, "\"text\":\"fine\"");
-    tool_call(port, "needs_sampling", "{}", "", &reply);
+    tool_call(port, "needs_sampling", "{}", &reply);
     CHECK_HAS(reply.text, "HTTP/1.1 400 ");
     CHECK_HAS(reply.text, "\"code\":-32021");
     CHECK_HAS(reply.text, "\"requiredCapabilities\":{\"sampling\":{}}");
-    tool_call(port, "logs", "{}", ",\"io.modelcontextprotocol/logLevel\":\"warning\"", &reply);
+    fd = tcp_connect(port);
+    call_send(fd, "logs", "{}", ",\"io.modelcontextprotocol/logLevel\":\"warning\"");
+    reply_finish(fd, &reply);
     CHECK(strstr(reply.text, "too quiet") == NULL, reply.text);
     CHECK_HAS(reply.text, "\"data\":{\"loud\":true}");
     CHECK_HAS(reply.text, "\"data\":\"no json\"");
