@@ -292,7 +292,7 @@ int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options
 #define EMCP_INTEGER 2 /* A whole number. */
 #define EMCP_NUMBER 3 /* Any number. */
 #define EMCP_BOOLEAN 4 /* true or false. */
-#define EMCP_STRING_LIST 5 /* A list of texts. */
+#define EMCP_STRING_LIST 5 /* A list of texts; emcp_arg_json() gives it to the tool function. */
 #define EMCP_P_REQUIRED 1 /* Calls without the parameter fail before the tool function runs. */
 /* Changes something; without it clients are told that the tool only reads. */
 #define EMCP_T_WRITE 1
@@ -309,14 +309,14 @@ typedef struct emcp_param {
     uint32_t flags; /* EMCP_P_*. */
     const char *description; /* What the parameter means. Models choose better values with it. */
     /* The only texts allowed, comma separated, for EMCP_STRING and the items of EMCP_STRING_LIST;
-     * NULL for any. */
+     * NULL for any. Spaces around a text do not count, and none can hold a comma. */
     const char *choices;
     /* Least value, for a string its length in characters, for a list its item count. No bounds
      * when `min` and `max` are both 0; use INFINITY for an open end. */
     double min;
     double max; /* Greatest value, likewise. */
-    /* JSON text of the value that the tool assumes, or NULL. Tells the model; emcp does not
-     * insert it. */
+    /* JSON text of the value that the tool assumes, a string with its quotes: "\"avg\""; or
+     * NULL. Tells the model; emcp does not insert it. */
     const char *default_value;
     /* Clients repeat the value in the header Mcp-Param-{header}, for proxies that route on it;
      * or NULL. Not for secrets: headers land in logs. */
@@ -401,7 +401,8 @@ int32_t emcp_tool_enable(emcp_server *server, const char *name, int32_t on);
 
 /* They have been checked against the schema before the tool function runs: a parameter that is
  * required and has the type asked for can be read. Only an integer may still be too large for
- * int64_t, unless the schema bounds it. */
+ * int64_t, unless the schema bounds it. Lists and objects are read as JSON text with
+ * emcp_arg_json(). */
 
 /* Gives all arguments as the text of a JSON object, as the client wrote it; "{}" when there are
  * none. The view lives as long as the call.   Since 0.1 */

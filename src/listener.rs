@@ -59,7 +59,7 @@ impl Address {
                 let mode = mode.ok_or_else(|| wrong("mode is not octal"))?;
                 Ok(Address::Unix { path: path.into(), mode })
             }
-            _ => Err(wrong("want tcp:HOST:PORT or unix:/PATH")),
+            _ => Err(wrong("want tcp:HOST:PORT, unix:/PATH or fd:NUMBER")),
         }
     }
 

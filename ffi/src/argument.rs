@@ -2,7 +2,8 @@
 //!
 //! They have been checked against the schema before the tool function runs: a parameter that is
 //! required and has the type asked for can be read. Only an integer may still be too large for
-//! int64_t, unless the schema bounds it.
+//! int64_t, unless the schema bounds it. Lists and objects are read as JSON text with
+//! emcp_arg_json().
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;

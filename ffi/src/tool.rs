@@ -23,7 +23,7 @@ pub const EMCP_INTEGER: i32 = 2;
 pub const EMCP_NUMBER: i32 = 3;
 /// true or false.
 pub const EMCP_BOOLEAN: i32 = 4;
-/// A list of texts.
+/// A list of texts; emcp_arg_json() gives it to the tool function.
 pub const EMCP_STRING_LIST: i32 = 5;
 
 /// Calls without the parameter fail before the tool function runs.
@@ -67,15 +67,15 @@ pub struct emcp_param {
     /// What the parameter means. Models choose better values with it.
     pub description: *const c_char,
     /// The only texts allowed, comma separated, for EMCP_STRING and the items of EMCP_STRING_LIST;
-    /// NULL for any.
+    /// NULL for any. Spaces around a text do not count, and none can hold a comma.
     pub choices: *const c_char,
     /// Least value, for a string its length in characters, for a list its item count. No bounds
     /// when `min` and `max` are both 0; use INFINITY for an open end.
     pub min: f64,
     /// Greatest value, likewise.
     pub max: f64,
-    /// JSON text of the value that the tool assumes, or NULL. Tells the model; emcp does not
-    /// insert it.
+    /// JSON text of the value that the tool assumes, a string with its quotes: "\"avg\""; or
+    /// NULL. Tells the model; emcp does not insert it.
     pub default_value: *const c_char,
     /// Clients repeat the value in the header Mcp-Param-{header}, for proxies that route on it;
     /// or NULL. Not for secrets: headers land in logs.
