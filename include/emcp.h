@@ -140,7 +140,10 @@ typedef struct emcp_config {
     const char *allowed_origins;
     uint32_t workers; /* Threads that run tool functions. Default 4. */
     uint32_t max_connections; /* Open connections. Default 4096. */
+    /* Requests on one connection before it is closed. Default 100 000. */
+    uint32_t max_requests_per_connection;
     uint32_t max_streams; /* Open SSE streams and WebSockets. Default 2048. */
+    uint32_t max_listens; /* subscriptions/listen streams. Default 1024. */
     /* Sessions of clients before revision 2026-07-28; the least recently used makes room.
      * Default 1024. */
     uint32_t max_sessions;
@@ -149,13 +152,17 @@ typedef struct emcp_config {
     /* Calls that wait for a worker; above it a client hears "busy". Default 128. */
     uint32_t max_queue;
     uint32_t max_head_bytes; /* Bytes of a request head. Default 16 KiB. */
+    uint32_t max_target_bytes; /* Bytes of a request target. Default 4 KiB. */
+    uint32_t max_header_fields; /* Header fields of one request. Default 64. */
     uint32_t max_body_bytes; /* Bytes of a request body or WebSocket message. Default 1 MiB. */
     uint32_t max_result_bytes; /* Bytes of one tool result. Default 4 MiB. */
     /* Bytes that wait for one client; one that stops reading is closed. Default 8 MiB. */
     uint32_t max_outbox_bytes;
+    uint32_t max_outbox_messages; /* Messages that wait for one client. Default 1024. */
     /* Bytes kept per session for clients that resume a stream. Default 256 KiB. */
     uint32_t max_replay_bytes;
     uint32_t max_json_depth; /* Nesting of a JSON message. Default 64. */
+    uint32_t max_batch; /* Messages in one batch (revision 2025-03-26). Default 64. */
     uint32_t page_size; /* Tools on one page of tools/list. Default 100. */
     uint32_t head_timeout_ms; /* Milliseconds for a whole request head. Default 10 000. */
     uint32_t body_timeout_ms; /* Milliseconds for a whole request body. Default 30 000. */
@@ -169,6 +176,10 @@ typedef struct emcp_config {
     /* Milliseconds between keep-alive comments on a silent SSE stream. Default 15 000. */
     uint32_t keepalive_ms;
     uint32_t ping_ms; /* Milliseconds between pings on a silent WebSocket. Default 30 000. */
+    /* Milliseconds over which changes of the tool list become one notification. Default 250. */
+    uint32_t coalesce_ms;
+    /* Least milliseconds between two progress reports of one call. Default 50. */
+    uint32_t progress_ms;
     uint32_t stop_ms; /* Milliseconds that emcp_stop gives running calls. Default 2000. */
     /* Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0. */
     uint32_t cache_ttl_ms;
@@ -498,7 +509,7 @@ int32_t emcp_call_on_cancel(emcp_call *call, void (*fn)(void *user), void *user)
 
 /* Reports progress, if the client asked for it; otherwise nothing is sent.
  *
- * `done` must grow; values that do not, or that follow each other within 50 ms, are dropped,
+ * `done` must grow; values that do not, or that follow each other within progress_ms, are dropped,
  * except the one that reaches `total`. `total` 0: unknown. `message`: for people, or NULL.
  *
  * Returns EMCP_OK; EMCP_E_CANCELED when the call has ended; EMCP_E_STATE when it is answered.
@@ -615,6 +626,10 @@ int32_t emcp_fail(emcp_call *call, const char *text);
 
 /* Answers the call with a JSON-RPC error, which programs see and models often do not: for a
  * tool's own failures use emcp_fail(). `data_json` is JSON text or NULL. Only once.
+ *
+ * Revision 2026-07-28 keeps -32002 and -32099 to -32020 for itself: its clients get -32603 in
+ * their place, but for -32021, a missing capability. Codes of your own lie outside -32768 to
+ * -32000.
  *
  * Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
  * call can still be answered then.   Since 0.1 */

@@ -36,12 +36,14 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Config(text) | Error::State(text) | Error::Limit(text) => f.write_str(text),
+            Error::Config(text)
+            | Error::State(text)
+            | Error::Limit(text)
+            | Error::Busy(text)
+            | Error::TimedOut(text) => f.write_str(text),
             Error::Exists(what) => write!(f, "{what} exists already"),
             Error::NotFound(what) => write!(f, "{what} does not exist"),
-            Error::Busy(what) => write!(f, "{what} is busy"),
             Error::Cancelled => f.write_str("the call has ended"),
-            Error::TimedOut(what) => write!(f, "{what} timed out"),
             Error::Io(error) => write!(f, "i/o error: {error}"),
         }
     }
@@ -73,8 +75,7 @@ mod tests {
             (Error::Config("port 0 is not allowed".into()), "port 0 is not allowed"),
             (Error::Exists(r#"tool "cpu""#.into()), r#"tool "cpu" exists already"#),
             (Error::NotFound(r#"tool "cpu""#.into()), r#"tool "cpu" does not exist"#),
-            (Error::Busy(r#"tool "cpu""#.into()), r#"tool "cpu" is busy"#),
-            (Error::TimedOut("drain".into()), "drain timed out"),
+            (Error::Busy("a callback cannot wait".into()), "a callback cannot wait"),
         ];
         for (error, expected) in cases {
             assert_eq!(error.to_string(), expected);

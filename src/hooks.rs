@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Severity, as RFC 5424 and the MCP logging utility name it; lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-#[allow(missing_docs)] // The names are the documentation.
+#[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Level {
     Debug,
     Info,

@@ -35,6 +35,7 @@ mod reply;
 mod rpc;
 mod server;
 mod session;
+mod shield;
 mod stats;
 mod sync;
 mod transport;

@@ -1,8 +1,7 @@
 //! Log messages for clients: the `notifications/message` of every revision.
 
-use serde_json::value::RawValue;
-
 use crate::hooks::Level;
+use crate::json::{compact, push_string};
 use crate::rpc::write;
 
 /// The notification text. `data` that is not JSON is sent as a JSON string.
@@ -10,13 +9,12 @@ pub(crate) fn message(level: Level, logger: Option<&str>, data: &str) -> String 
     let mut params = format!(r#"{{"level":"{}""#, level.as_str());
     if let Some(logger) = logger {
         params.push_str(r#","logger":"#);
-        write::string(&mut params, logger);
+        push_string(&mut params, logger);
     }
     params.push_str(r#","data":"#);
-    match serde_json::from_str::<&RawValue>(data) {
-        // SSE data must be one line, and JSON may be written in many.
-        Ok(raw) if !raw.get().contains(['\n', '\r']) => params.push_str(raw.get()),
-        _ => write::string(&mut params, data),
+    match compact(data) {
+        Ok(json) => params.push_str(&json),
+        Err(_) => push_string(&mut params, data),
     }
     params.push('}');
     write::notification("notifications/message", &params)
@@ -30,6 +28,8 @@ mod tests {
     fn data_is_json_or_becomes_a_string() {
         let sent = message(Level::Info, Some("a"), r#"{"b":1}"#);
         assert!(sent.contains(r#"{"level":"info","logger":"a","data":{"b":1}}"#), "{sent}");
+        let lines = message(Level::Info, None, "{\n  \"b\": 1\n}");
+        assert!(lines.contains(r#""data":{"b":1}"#), "{lines}");
         assert!(message(Level::Info, None, "not json").contains(r#""data":"not json""#));
     }
 }

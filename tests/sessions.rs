@@ -246,6 +246,8 @@ fn an_id_in_use_is_refused_until_its_call_is_answered() {
         let (status, refused) = session.post(&call(again, "echo", None)).json();
         assert_eq!(status, 200);
         assert_eq!(refused["error"]["code"], -32600);
+        // Also where the answer would be there at once: the client could not tell the two apart.
+        assert_error(&session.post(&request(id, "ping", &json!({}))).json().1, parse(id), -32600);
         held.reply(emcp::ToolResult::text("first"));
         assert_eq!(text_of(&first.json().1), "first");
         assert_eq!(text_of(&session.post(&call(again, "echo", None)).json().1), "{}");
@@ -328,6 +330,23 @@ fn get_is_decided_by_version_session_and_accept() {
     for headers in [&[("Accept", "application/json")][..], &[]] {
         assert_eq!(host.bare("GET", "/mcp", headers).response().status, 405);
     }
+}
+
+/// A client that gets the standalone stream in place of the one that it lost would take it from its
+/// own other connection, which comes back and takes it again.
+#[test]
+fn an_event_that_cannot_be_resumed_from_is_400_and_takes_no_stream() {
+    let host = host();
+    let session = Streamable::open(&host, NEWEST);
+    let mut standalone = session.get(None);
+    standalone.next_event().expect("the opening event");
+    for last in ["7-1", "nonsense", ""] {
+        let mut headers = session.headers();
+        headers.push(("Last-Event-ID", last));
+        assert_eq!(host.bare("GET", "/mcp", &headers).response().status, 400, "{last}");
+    }
+    host.server.log(emcp::Level::Error, None, "1");
+    assert_eq!(standalone.json()["method"], "notifications/message");
 }
 
 /// The specification has the client accept the stream that it asks for.

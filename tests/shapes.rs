@@ -285,6 +285,20 @@ fn a_result_that_breaks_its_own_schema_becomes_a_failure() {
 }
 
 #[test]
+fn a_tools_own_protocol_error_takes_no_code_that_the_revision_defines() {
+    let host = host();
+    for (code, expected) in [(-32002, -32603), (-32050, -32603), (-32021, -32021), (-31999, -31999)]
+    {
+        let mut http = host.modern("1", "tools/call", json!({"name": "hold"}));
+        // A line break in the data would end an event early.
+        host.held().fail_rpc(code, "out of luck", Some("{\n\"n\":1}"));
+        let (_, answer) = http.json();
+        assert_error(&answer, json!(1), expected);
+        assert_eq!(answer["error"]["data"], json!({"n": 1}));
+    }
+}
+
+#[test]
 fn a_tools_own_protocol_error_keeps_its_code() {
     let host = host();
     for mut line in Line::each(&host, NEWEST) {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use emcp::{CancelReason, Error, Limits, Options, Tool};
+use emcp::{CancelReason, Error, Hooks, Identity, Limits, Options, Server, Tool, ToolFlags};
 use peer::*;
 use serde_json::{Value, json};
 
@@ -124,6 +124,42 @@ fn a_tool_that_never_returns_costs_a_thread_and_not_the_stop() {
     assert!(matches!(host.server.stop(), Err(Error::TimedOut(_))));
     assert_error(&http.json().1, json!(1), -32603);
     assert_eq!(host.server.stats().calls_overrun, 1);
+    drop(release);
+}
+
+#[test]
+fn an_inline_tool_that_never_returns_holds_no_worker() {
+    let identity = Identity { name: "t".into(), version: "1".into(), ..Identity::default() };
+    let options = Options { workers: 3, ..Options::default() };
+    let limits = Limits { stop_time: Duration::from_millis(100), ..limits() };
+    let server = Server::new(identity, options, limits).unwrap();
+    let (ended, ends) = channel();
+    let ended = Mutex::new(ended);
+    let thread_stop = move |name: &str| ended.lock().unwrap().send(name.to_owned()).unwrap();
+    server
+        .set_hooks(Hooks { thread_stop: Some(Box::new(thread_stop)), ..Hooks::default() })
+        .unwrap();
+    let (started, start) = channel();
+    let (release, end) = channel::<()>();
+    let (started, end) = (Mutex::new(started), Mutex::new(end));
+    let flags = ToolFlags { inline: true, ..ToolFlags::default() };
+    server
+        .add_tool(Tool::new("deaf").unwrap().flags(flags), move |_call| {
+            started.lock().unwrap().send(()).unwrap();
+            let _ = end.lock().unwrap().recv();
+        })
+        .unwrap();
+    server.listen("tcp:127.0.0.1:0").unwrap();
+    server.start().unwrap();
+    let mut http = Http::connect(&server.addresses()[0]);
+    http.post("/mcp", &[ACCEPT], &initialize("0", NEWEST));
+    let session = http.response().header("mcp-session-id").unwrap().to_owned();
+    http.post("/mcp", &[ACCEPT, ("Mcp-Session-Id", &session)], &call("1", "deaf", None));
+    start.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(server.stop(), Err(Error::TimedOut(_))));
+    let mut names: Vec<String> = ends.try_iter().collect();
+    names.sort();
+    assert_eq!(names, ["emcp-w0", "emcp-w1", "emcp-w2"]);
     drop(release);
 }
 

@@ -258,7 +258,7 @@ fn a_head_is_bounded_by_the_limits_of_the_host() {
     assert_eq!(host.connect().send(with(&"A: b\r\n".repeat(10))).reply().status, 431);
     let target = with("").replacen("/mcp", &format!("/mcp?{}", "q".repeat(200)), 1);
     assert_eq!(host.connect().send(target).reply().status, 414);
-    assert_eq!(host.server.stats().requests_malformed, 3);
+    assert_eq!(host.server.stats().requests_refused, 3);
 }
 
 #[test]

@@ -166,7 +166,7 @@ pub unsafe extern "C" fn emcp_call_on_cancel(
 
 /// Reports progress, if the client asked for it; otherwise nothing is sent.
 ///
-/// `done` must grow; values that do not, or that follow each other within 50 ms, are dropped,
+/// `done` must grow; values that do not, or that follow each other within progress_ms, are dropped,
 /// except the one that reaches `total`. `total` 0: unknown. `message`: for people, or NULL.
 ///
 /// Returns EMCP_OK; EMCP_E_CANCELED when the call has ended; EMCP_E_STATE when it is answered.

@@ -55,8 +55,12 @@ pub struct emcp_config {
     pub workers: u32,
     /// Open connections. Default 4096.
     pub max_connections: u32,
+    /// Requests on one connection before it is closed. Default 100 000.
+    pub max_requests_per_connection: u32,
     /// Open SSE streams and WebSockets. Default 2048.
     pub max_streams: u32,
+    /// subscriptions/listen streams. Default 1024.
+    pub max_listens: u32,
     /// Sessions of clients before revision 2026-07-28; the least recently used makes room.
     /// Default 1024.
     pub max_sessions: u32,
@@ -68,16 +72,24 @@ pub struct emcp_config {
     pub max_queue: u32,
     /// Bytes of a request head. Default 16 KiB.
     pub max_head_bytes: u32,
+    /// Bytes of a request target. Default 4 KiB.
+    pub max_target_bytes: u32,
+    /// Header fields of one request. Default 64.
+    pub max_header_fields: u32,
     /// Bytes of a request body or WebSocket message. Default 1 MiB.
     pub max_body_bytes: u32,
     /// Bytes of one tool result. Default 4 MiB.
     pub max_result_bytes: u32,
     /// Bytes that wait for one client; one that stops reading is closed. Default 8 MiB.
     pub max_outbox_bytes: u32,
+    /// Messages that wait for one client. Default 1024.
+    pub max_outbox_messages: u32,
     /// Bytes kept per session for clients that resume a stream. Default 256 KiB.
     pub max_replay_bytes: u32,
     /// Nesting of a JSON message. Default 64.
     pub max_json_depth: u32,
+    /// Messages in one batch (revision 2025-03-26). Default 64.
+    pub max_batch: u32,
     /// Tools on one page of tools/list. Default 100.
     pub page_size: u32,
     /// Milliseconds for a whole request head. Default 10 000.
@@ -96,6 +108,10 @@ pub struct emcp_config {
     pub keepalive_ms: u32,
     /// Milliseconds between pings on a silent WebSocket. Default 30 000.
     pub ping_ms: u32,
+    /// Milliseconds over which changes of the tool list become one notification. Default 250.
+    pub coalesce_ms: u32,
+    /// Least milliseconds between two progress reports of one call. Default 50.
+    pub progress_ms: u32,
     /// Milliseconds that emcp_stop gives running calls. Default 2000.
     pub stop_ms: u32,
     /// Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0.
@@ -188,17 +204,25 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
 fn limits(config: &emcp_config) -> Limits {
     let mut limits = Limits::default();
     count(&mut limits.connections, config.max_connections);
+    if config.max_requests_per_connection > 0 {
+        limits.requests_per_connection = config.max_requests_per_connection.into();
+    }
     count(&mut limits.streams, config.max_streams);
+    count(&mut limits.listens, config.max_listens);
     count(&mut limits.sessions, config.max_sessions);
     count(&mut limits.calls, config.max_calls);
     count(&mut limits.calls_per_peer, config.max_calls_per_peer);
     count(&mut limits.queue, config.max_queue);
     count(&mut limits.head_bytes, config.max_head_bytes);
+    count(&mut limits.target_bytes, config.max_target_bytes);
+    count(&mut limits.header_count, config.max_header_fields);
     count(&mut limits.body_bytes, config.max_body_bytes);
     count(&mut limits.result_bytes, config.max_result_bytes);
     count(&mut limits.outbox_bytes, config.max_outbox_bytes);
+    count(&mut limits.outbox_frames, config.max_outbox_messages);
     count(&mut limits.replay_bytes, config.max_replay_bytes);
     count(&mut limits.json_depth, config.max_json_depth);
+    count(&mut limits.batch, config.max_batch);
     count(&mut limits.page, config.page_size);
     time(&mut limits.head_time, config.head_timeout_ms);
     time(&mut limits.body_time, config.body_timeout_ms);
@@ -208,6 +232,8 @@ fn limits(config: &emcp_config) -> Limits {
     time(&mut limits.session_idle_time, config.session_idle_ms);
     time(&mut limits.keepalive_time, config.keepalive_ms);
     time(&mut limits.ping_time, config.ping_ms);
+    time(&mut limits.coalesce_time, config.coalesce_ms);
+    time(&mut limits.progress_time, config.progress_ms);
     time(&mut limits.stop_time, config.stop_ms);
     limits
 }

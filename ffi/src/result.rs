@@ -251,6 +251,10 @@ pub unsafe extern "C" fn emcp_fail(call: *mut emcp_call, text: *const c_char) ->
 /// Answers the call with a JSON-RPC error, which programs see and models often do not: for a
 /// tool's own failures use emcp_fail(). `data_json` is JSON text or NULL. Only once.
 ///
+/// Revision 2026-07-28 keeps -32002 and -32099 to -32020 for itself: its clients get -32603 in
+/// their place, but for -32021, a missing capability. Codes of your own lie outside -32768 to
+/// -32000.
+///
 /// Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
 /// call can still be answered then.   Since 0.1
 #[unsafe(no_mangle)]

@@ -85,9 +85,10 @@ impl CallHandle {
     /// `total`. A `total` of zero or less means unknown.
     pub fn progress(&self, done: f64, total: f64, message: Option<&str>) -> bool {
         let limits = &self.0.env.limits;
-        let text = lock(&self.0.progress).next(self.0.revision, limits, done, total, message);
-        // Sent under the lock: after the answer has been taken nothing may follow it.
+        // Made and sent under one lock: values of two threads must not overtake each other, and
+        // nothing may follow the answer.
         let sink = lock(&self.0.sink);
+        let text = lock(&self.0.progress).next(self.0.revision, limits, done, total, message);
         if let (Some(sink), Some(text)) = (&*sink, text) {
             sink.notify(text);
         }

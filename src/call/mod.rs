@@ -16,6 +16,7 @@ pub(crate) use state::{CallParts, CallState};
 
 use crate::content::ToolResult;
 use crate::hooks::Outcome;
+use crate::json::{compact, push_string};
 use crate::registry::Running;
 use crate::reply::Reply;
 use crate::rpc::{code, write};
@@ -60,8 +61,22 @@ impl Call {
     }
 
     /// Answers with a JSON-RPC error, which a model does not see; for a tool's own failures use
-    /// [`ToolResult::error`]. `data` is JSON text. Tells whether anybody still waited.
+    /// [`ToolResult::error`]. `data` is JSON text; other text is left out. Tells whether anybody
+    /// still waited.
+    ///
+    /// Revision 2026-07-28 keeps some codes for meanings of its own: its clients get -32603 in place
+    /// of -32002 and of -32099 to -32020, but for -32021.
     pub fn fail_rpc(self, code: i32, message: &str, data: Option<&str>) -> bool {
+        // A line break inside would end an event early.
+        let data = data.and_then(|json| compact(json).ok());
+        let code = match self.handle.0.revision.is_modern() && code::is_reserved(code) {
+            true => code::INTERNAL_ERROR,
+            false => code,
+        };
+        self.fail_with(code, message, data.as_deref())
+    }
+
+    fn fail_with(self, code: i32, message: &str, data: Option<&str>) -> bool {
         let text = write::error(Some(&self.handle.0.id), code, message, data);
         self.handle.0.end(Outcome::Failed, Some(Reply { text, error: Some(code) }))
     }
@@ -69,7 +84,7 @@ impl Call {
     /// Fails the call because its client did not declare `capability`.
     pub fn fail_missing_capability(self, capability: &str) -> bool {
         let mut data = String::from(r#"{"requiredCapabilities":{"#);
-        write::string(&mut data, capability);
+        push_string(&mut data, capability);
         data.push_str(":{}}}");
         let message = format!("{} needs the client capability {capability}", self.tool());
         // -32021 belongs to 2026-07-28; older revisions have no code of their own for it.
@@ -77,7 +92,7 @@ impl Call {
             true => code::MISSING_CAPABILITY,
             false => code::INVALID_REQUEST,
         };
-        self.fail_rpc(code, &message, Some(&data))
+        self.fail_with(code, &message, Some(&data))
     }
 
     /// Runs `function` with this call unless the call has ended while it waited.

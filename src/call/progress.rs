@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::json::push_string;
 use crate::limits::Limits;
 use crate::protocol::{Meta, Revision};
 use crate::rpc::write;
@@ -46,7 +47,7 @@ impl Progress {
         }
         if let Some(message) = message.filter(|_| revision.has_progress_message()) {
             params.push_str(r#","message":"#);
-            write::string(&mut params, message);
+            push_string(&mut params, message);
         }
         params.push('}');
         Some(write::notification("notifications/progress", &params))

@@ -1,6 +1,6 @@
 //! What one call is made of, and the single place where it ends.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::registry::Running;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
 use crate::session::{InFlight, Session};
+use crate::shield::shielded;
 use crate::sync::lock;
 
 /// Everything that one call is made of.
@@ -41,15 +42,24 @@ pub(crate) struct CallState {
     pub(super) progress: Mutex<Progress>,
     pub(super) cancelled: AtomicU8,
     pub(super) on_cancel: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    pub(super) running: AtomicBool,
-    /// The call ended while its function was still running.
-    pub(super) overrun: AtomicBool,
+    /// Locked while `calls_overrun` moves, so that the gauge comes back to zero.
+    function: Mutex<Function>,
     pub(super) accepted: Instant,
     pub(super) started: OnceLock<Instant>,
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
     pub(super) result_bytes: usize,
     pub(super) expiry: Alarm,
+}
+
+/// Where the tool function is.
+#[derive(PartialEq, Eq)]
+enum Function {
+    /// Not started, or returned.
+    Outside,
+    Running,
+    /// Running although the call has ended.
+    Overrun,
 }
 
 /// What [`CallState::new`] needs; a struct because twelve arguments in a row get swapped.
@@ -99,8 +109,7 @@ impl CallState {
                 meta: parts.meta,
                 cancelled: AtomicU8::new(0),
                 on_cancel: Mutex::default(),
-                running: AtomicBool::new(false),
-                overrun: AtomicBool::new(false),
+                function: Mutex::new(Function::Outside),
                 accepted: now,
                 started: OnceLock::new(),
                 deadline: now + parts.timeout,
@@ -119,17 +128,18 @@ impl CallState {
 
     /// Notes that the tool function starts; tells whether the call is still worth running.
     pub(super) fn begin(&self) -> bool {
-        self.running.store(true, SeqCst);
+        *lock(&self.function) = Function::Running;
         let _ = self.started.set(Instant::now());
         lock(&self.sink).is_some()
     }
 
     /// Notes that the tool function has returned.
     pub(super) fn returned(&self) {
-        self.running.store(false, SeqCst);
-        if self.overrun.swap(false, SeqCst) {
+        let mut function = lock(&self.function);
+        if *function == Function::Overrun {
             self.env.counters.calls_overrun.down();
         }
+        *function = Function::Outside;
     }
 
     /// Ends the call with `reply`, or with silence; tells whether it had not ended before.
@@ -152,9 +162,8 @@ impl CallState {
             Outcome::Cancelled => counters.calls_cancelled.up(),
             Outcome::TimedOut => counters.calls_timed_out.up(),
         }
-        if self.running.load(SeqCst) && matches!(outcome, Outcome::Cancelled | Outcome::TimedOut) {
-            self.overrun.store(true, SeqCst);
-            counters.calls_overrun.up();
+        if matches!(outcome, Outcome::Cancelled | Outcome::TimedOut) {
+            self.note_overrun();
         }
         let bytes_out = reply.as_ref().map_or(0, |reply| reply.text.len() as u64);
         match reply {
@@ -164,8 +173,16 @@ impl CallState {
         self.audit(outcome, bytes_out);
     }
 
+    fn note_overrun(&self) {
+        let mut function = lock(&self.function);
+        if *function == Function::Running {
+            *function = Function::Overrun;
+            self.env.counters.calls_overrun.up();
+        }
+    }
+
     fn audit(&self, outcome: Outcome, bytes_out: u64) {
-        self.env.hooks.audit(|| {
+        let record = || {
             let started = self.started.get().copied();
             Audit {
                 tool: &self.tool,
@@ -176,7 +193,9 @@ impl CallState {
                 bytes_out,
                 caller: self.caller(),
             }
-        });
+        };
+        // It may run while the panic of a tool function drops the call: a second one would abort.
+        shielded(&self.env, "the audit hook", || self.env.hooks.audit(record));
     }
 
     pub(super) fn caller(&self) -> &Caller {
@@ -260,7 +279,10 @@ impl Cancel for CallState {
         self.finish(&*sink, outcome, reply);
         // Taken out first: a callback may ask for anything of this call.
         let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
-        callbacks.into_iter().for_each(|callback| callback());
+        for callback in callbacks {
+            // A timeout runs them inside the clock, which every deadline hangs on.
+            shielded(&self.env, "an on_cancel callback", callback);
+        }
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Err(rejected) => {
             lock(&listen.sink).take();
             let message = match rejected {
-                Rejected::Duplicate => "request id is in use by a request that is not answered yet",
+                Rejected::Duplicate => Rejected::DUPLICATE,
                 Rejected::TooMany => "too many requests are in flight",
             };
             return request.fail(code::INVALID_REQUEST, message, None);

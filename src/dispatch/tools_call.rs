@@ -1,7 +1,6 @@
 //! `tools/call`: checks the call, then hands it to a worker or runs it in place.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use serde::Deserialize;
@@ -12,11 +11,11 @@ use crate::call::{Call, CallParts, CallSlot, CallState, ToolFn};
 use crate::cancel::Cancel;
 use crate::content::ToolResult;
 use crate::core::Core;
-use crate::hooks::Level;
 use crate::registry::{Refused, Running};
 use crate::reply::Reply;
 use crate::rpc::{code, write};
 use crate::session::Rejected;
+use crate::shield::shielded;
 
 #[derive(Deserialize)]
 struct Params<'a> {
@@ -105,28 +104,26 @@ fn start(
     }
 }
 
-/// Checks the arguments and runs the tool function. Its panic is its own failure, not the server's.
+/// Checks the arguments and runs the tool function. A panic in either fails the call, which is
+/// dropped with it, and not the worker.
 ///
 /// The check runs here and not on the I/O thread: its cost grows with what the client sent.
 fn guarded(core: &Core, running: &Running<ToolFn>, call: Call) {
-    if let Err(problem) = running.entry().tool.input.schema.check(call.arguments()) {
-        core.env.counters.calls_invalid.up();
-        let text = format!("invalid arguments for {}: {problem}", call.tool());
-        call.reply(ToolResult::error(text));
-        return;
-    }
-    let handle = call.handle();
-    if catch_unwind(AssertUnwindSafe(|| running.function()(call))).is_err() {
-        core.env.counters.panics.up();
-        core.env.log(Level::Error, "tool", format_args!("{} panicked", handle.tool()));
-    }
+    let tool = &running.entry().tool;
+    shielded(&core.env, &tool.name, || match tool.input.schema.check(call.arguments()) {
+        Ok(()) => running.function()(call),
+        Err(problem) => {
+            core.env.counters.calls_invalid.up();
+            let text = format!("invalid arguments for {}: {problem}", tool.name);
+            call.reply(ToolResult::error(text));
+        }
+    });
 }
 
 fn reject(core: &Arc<Core>, request: Request, rejected: Rejected) {
     match rejected {
         Rejected::Duplicate => {
-            let message = "request id is in use by a request that is not answered yet";
-            request.fail(code::INVALID_REQUEST, message, None);
+            request.fail(code::INVALID_REQUEST, Rejected::DUPLICATE, None);
         }
         Rejected::TooMany => {
             core.env.counters.calls_refused.up();

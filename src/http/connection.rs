@@ -19,7 +19,6 @@ use super::guard::{Scanner, parse};
 use super::head::{Expectation, Framing};
 use super::reject::Reject;
 use super::response::{Reply, Terms, finish, text, upgrade_head};
-use super::shield::shielded;
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
@@ -27,6 +26,7 @@ use super::{
 };
 use crate::env::Env;
 use crate::hooks::Level;
+use crate::shield::shielded;
 
 /// Serves one connection until it ends.
 ///

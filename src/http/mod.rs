@@ -16,7 +16,6 @@ mod guard;
 mod head;
 mod reject;
 pub(crate) mod response;
-mod shield;
 pub(crate) mod socket;
 mod target;
 mod wire;

@@ -28,9 +28,10 @@ impl Reject {
     pub(super) fn counter<'a>(&self, counters: &'a Counters) -> &'a Counter {
         match self.status {
             StatusCode::RequestTimeout => &counters.requests_timed_out,
-            StatusCode::PayloadTooLarge | StatusCode::ExpectationFailed => {
-                &counters.requests_refused
-            }
+            StatusCode::PayloadTooLarge
+            | StatusCode::UriTooLong
+            | StatusCode::RequestHeaderFieldsTooLarge
+            | StatusCode::ExpectationFailed => &counters.requests_refused,
             _ => &counters.requests_malformed,
         }
     }

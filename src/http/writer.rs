@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use futures_lite::io::AsyncRead;
 
 use super::response::Reply;
-use super::shield::shielded;
 use super::wire::{Departure, Lost, Wire};
 use crate::env::Env;
 use crate::hooks::Level;
+use crate::shield::shielded;
 
 /// Sends `reply` to its end.
 ///

@@ -5,7 +5,8 @@
 
 use super::meta::{CAPABILITIES_KEY, LogLevel, VERSION_KEY};
 use super::{Meta, Revision};
-use crate::rpc::{Message, code, write};
+use crate::json::push_string;
+use crate::rpc::{Message, code};
 
 /// Where a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,7 @@ fn modern(claimed: &str, meta: &Meta, header: Option<&str>) -> Result<Revision, 
 
 fn unsupported(requested: &str) -> Refusal {
     let mut data = format!(r#"{{"supported":{},"requested":"#, Revision::MODERN_JSON);
-    write::string(&mut data, requested);
+    push_string(&mut data, requested);
     data.push('}');
     Refusal {
         code: code::UNSUPPORTED_VERSION,

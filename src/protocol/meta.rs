@@ -62,13 +62,11 @@ impl Meta {
             client: members.client.map(ClientInfo::read).unwrap_or_default(),
             log_level: members.log_level.map_or(LogLevel::Absent, log_level),
             progress_token: members.progress_token.and_then(token),
-            traceparent: members.traceparent.map(Cow::into_owned),
+            traceparent: members.traceparent.and_then(text),
             raw: Some(raw.to_owned()),
         }
     }
-}
 
-impl Meta {
     /// Tells whether the request asked for log messages of `level`.
     pub(crate) fn wants_log(&self, level: Level) -> bool {
         matches!(self.log_level, LogLevel::AtLeast(least) if level >= least)
@@ -79,19 +77,22 @@ impl ClientInfo {
     /// Reads an `Implementation` object; a member that is no string is left empty.
     pub(crate) fn read(raw: &RawValue) -> ClientInfo {
         #[derive(Deserialize)]
-        struct Implementation {
-            #[serde(default)]
-            name: String,
-            #[serde(default)]
-            version: String,
+        struct Implementation<'a> {
+            #[serde(borrow, default)]
+            name: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            version: Option<&'a RawValue>,
         }
-        let Ok(found) = serde_json::from_str::<Implementation>(raw.get()) else {
+        let Ok(found) = serde_json::from_str::<Implementation<'_>>(raw.get()) else {
             return ClientInfo::default();
         };
-        ClientInfo { name: bounded(found.name), version: bounded(found.version) }
+        let read = |raw: Option<&RawValue>| raw.and_then(text).map(bounded).unwrap_or_default();
+        ClientInfo { name: read(found.name), version: read(found.version) }
     }
 }
 
+/// Raw, all of them: clients may put anything at these keys, and one odd value must not hide the
+/// others (2026-07-28, basic, `_meta`).
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
@@ -105,7 +106,7 @@ struct Members<'a> {
     #[serde(borrow, default, rename = "progressToken")]
     progress_token: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    traceparent: Option<Cow<'a, str>>,
+    traceparent: Option<&'a RawValue>,
 }
 
 fn find(params: &RawValue) -> Option<&RawValue> {
@@ -117,8 +118,12 @@ fn find(params: &RawValue) -> Option<&RawValue> {
     serde_json::from_str::<Params<'_>>(params.get()).ok()?.meta
 }
 
+fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
 fn text_or_json(raw: &RawValue) -> String {
-    serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
+    text(raw).unwrap_or_else(|| raw.get().to_owned())
 }
 
 fn object(raw: &RawValue) -> Option<String> {
@@ -178,5 +183,12 @@ mod tests {
             read(r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":7,"progressToken":{}}}"#);
         assert_eq!(meta.version.as_deref(), Some("7"));
         assert!(meta.progress_token.is_none());
+        let meta = read(
+            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","traceparent":7,
+            "io.modelcontextprotocol/clientInfo":{"name":"c","version":1}}}"#,
+        );
+        assert_eq!(meta.version.as_deref(), Some("2026-07-28"));
+        assert_eq!((meta.client.name.as_str(), meta.client.version.as_str()), ("c", ""));
+        assert!(meta.traceparent.is_none());
     }
 }

@@ -16,3 +16,10 @@ pub(crate) const HEADER_MISMATCH: i32 = -32020;
 pub(crate) const MISSING_CAPABILITY: i32 = -32021;
 /// MCP 2026-07-28: the claimed revision is not served.
 pub(crate) const UNSUPPORTED_VERSION: i32 = -32022;
+
+/// Tells whether 2026-07-28 keeps `code` from tools: the range whose meanings it defines itself,
+/// and a code of older revisions that must not come back (basic, error codes). A tool may find
+/// out by itself that a capability is missing.
+pub(crate) fn is_reserved(code: i32) -> bool {
+    matches!(code, -32099..=-32020 | -32002) && code != MISSING_CAPABILITY
+}

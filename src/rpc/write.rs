@@ -1,12 +1,7 @@
 //! Writes JSON-RPC messages. The only place that spells an envelope.
 
 use super::Id;
-
-/// Appends `text` to `out` as a JSON string.
-pub(crate) fn string(out: &mut String, text: &str) {
-    // Writing a str into memory cannot fail: serde_json only passes on errors of the writer.
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
-}
+use crate::json::push_string;
 
 /// A success reply around the JSON text `result`.
 pub(crate) fn result(id: &Id, result: &str) -> String {
@@ -27,7 +22,7 @@ pub(crate) fn error(id: Option<&Id>, code: i32, message: &str, data: Option<&str
     out.push_str(r#","error":{"code":"#);
     out.push_str(&code.to_string());
     out.push_str(r#","message":"#);
-    string(&mut out, message);
+    push_string(&mut out, message);
     if let Some(data) = data {
         out.push_str(r#","data":"#);
         out.push_str(data);

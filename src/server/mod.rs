@@ -103,7 +103,7 @@ impl Server {
     /// [`Error::NotFound`]; [`Error::Busy`] from inside a call of that tool.
     pub fn remove_tool(&self, name: &str) -> Result<()> {
         if crate::call::is_inside(name) {
-            return Err(Error::Busy(format!("{name} cannot remove itself while it runs")));
+            return Err(Error::Busy(format!("tool {name:?} cannot remove itself while it runs")));
         }
         let mut removed = None;
         self.changing(|core| core.registry.remove(name).map(|entry| removed = Some(entry)))?;
@@ -208,7 +208,7 @@ impl Server {
                     running.open.clone()
                 }
                 State::Stopping => {
-                    return Err(Error::Busy("server: another thread stops it".into()));
+                    return Err(Error::Busy("another thread stops the server".into()));
                 }
                 State::Created | State::Stopped => return Ok(true),
             }
@@ -240,7 +240,7 @@ impl Server {
             match std::mem::replace(&mut *state, State::Stopping) {
                 State::Running(running) => running,
                 State::Stopping => {
-                    return Err(Error::Busy("server: another thread stops it".into()));
+                    return Err(Error::Busy("another thread stops the server".into()));
                 }
                 idle => {
                     *state = idle;

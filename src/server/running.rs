@@ -150,17 +150,18 @@ impl Running {
         // Every stream has its last words queued; give the I/O thread a moment to send them.
         self.open.wait_empty(FLUSH_TIME.min(rest()));
         drop(self.ending);
-        if !self.io_ended.wait(rest()) {
-            return Err(Error::TimedOut("an inline tool function did not return".into()));
+        let io_ended = self.io_ended.wait(rest());
+        if io_ended {
+            // Its panics have been caught and logged where they happened.
+            let _ = self.io_thread.join();
         }
-        // Its panics have been caught and logged where they happened.
-        let _ = self.io_thread.join();
-        // The last clone: dropping it drops every connection that is left.
+        // The last clone, unless an inline tool function holds the I/O thread up: dropping it drops
+        // every connection that is left.
         drop(self.executor);
         // Once more, for calls and sessions that were let in just before the first round.
         core.cancel_open_work(CancelReason::Shutdown);
         core.sessions.end_all(Close::Shutdown);
-        if core.pool.stop(rest().max(Duration::from_millis(50))) {
+        if core.pool.stop(rest().max(Duration::from_millis(50))) && io_ended {
             return Ok(());
         }
         Err(Error::TimedOut("a tool function did not return; its thread is left behind".into()))

@@ -26,6 +26,11 @@ pub(crate) enum Rejected {
     TooMany,
 }
 
+impl Rejected {
+    /// What a client reads whose request id is in use.
+    pub(crate) const DUPLICATE: &str = "request id is in use by a request that is not answered yet";
+}
+
 impl InFlight {
     /// Takes a request in.
     pub(crate) fn insert(
@@ -64,6 +69,12 @@ impl InFlight {
         if let Some(work) = found {
             work.cancel(reason);
         }
+    }
+
+    /// Tells whether the request `id` is not answered yet.
+    pub(crate) fn contains(&self, id: &Id) -> bool {
+        let key = id.key();
+        lock(&self.entries).iter().any(|(known, _)| **known == *key)
     }
 
     /// Cancels everything.

@@ -79,7 +79,8 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct State {
-    /// Oldest first. Never above `limits.outbox_frames` and `limits.outbox_bytes`.
+    /// Oldest first. Never above `limits.outbox_frames` and, unless it is one frame alone,
+    /// `limits.outbox_bytes`.
     frames: VecDeque<Frame>,
     bytes: usize,
     closed: Option<Close>,
@@ -99,8 +100,9 @@ impl Outbox {
             return false;
         }
         let limits = &self.env.limits;
+        // A frame alone always fits: its size has a limit of its own, which escapes may exceed.
         let is_full = state.frames.len() >= limits.outbox_frames
-            || state.bytes + frame.bytes() > limits.outbox_bytes;
+            || !state.frames.is_empty() && state.bytes + frame.bytes() > limits.outbox_bytes;
         if is_full {
             match (self.when_full, &frame) {
                 (WhenFull::DropNotifications, Frame::Reply { .. }) => {}
@@ -179,6 +181,13 @@ mod tests {
         assert!(outbox.push(message("1")));
         assert!(!outbox.push(message("0123456789")));
         assert!(matches!(next(&outbox), Poll::Ready(Err(Close::Overflow))));
+    }
+
+    #[test]
+    fn a_frame_alone_fits_whatever_its_size() {
+        let outbox = outbox(WhenFull::Close);
+        assert!(outbox.push(message("01234567890123456789")));
+        assert!(matches!(next(&outbox), Poll::Ready(Ok(_))));
     }
 
     #[test]

@@ -150,16 +150,31 @@ impl Streams {
     }
 
     fn keep(&self, state: &mut State, id: EventId, frame: Frame) {
+        let limit = self.env.limits.replay_bytes;
+        if size(&frame) > limit {
+            // It would drive out the events of every other stream and still not fit.
+            self.env.counters.replays_evicted.up();
+            return state.forget_finished(id.stream);
+        }
         state.replay_bytes += size(&frame);
         state.replay.push_back((id, frame));
-        while state.replay_bytes > self.env.limits.replay_bytes {
+        while state.replay_bytes > limit {
             let Some((id, frame)) = state.replay.pop_front() else { break };
             state.replay_bytes -= size(&frame);
             self.env.counters.replays_evicted.up();
             let is_last = !state.replay.iter().any(|(kept, _)| kept.stream == id.stream);
-            if is_last && state.live.get(&id.stream).is_some_and(|stream| stream.finished) {
-                state.live.remove(&id.stream);
+            if is_last {
+                state.forget_finished(id.stream);
             }
+        }
+    }
+}
+
+impl State {
+    /// Forgets a stream whose answer is not kept: a client that resumed it would wait for ever.
+    fn forget_finished(&mut self, stream: u32) {
+        if self.live.get(&stream).is_some_and(|stream| stream.finished) {
+            self.live.remove(&stream);
         }
     }
 }
@@ -221,5 +236,21 @@ mod tests {
         let resumed = streams.resume(seen, outbox(&env)).expect("known stream");
         assert_eq!(resumed.missed.len(), 3);
         assert_eq!(env.counters.replays_evicted.value(), 7);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_drives_no_other_event_out() {
+        let (streams, env) = streams(200);
+        let (a, b) = (streams.open(outbox(&env)), streams.open(outbox(&env)));
+        let (seen_a, seen_b) = (streams.reserve(a), streams.reserve(b));
+        streams.send(a, message("x"));
+        streams.send(b, |event| Frame::Reply {
+            event: Some(event),
+            text: "y".repeat(500).into(),
+            error: None,
+        });
+        assert_eq!(streams.resume(seen_a, outbox(&env)).expect("known stream").missed.len(), 1);
+        assert!(streams.resume(seen_b, outbox(&env)).is_none());
+        assert_eq!(env.counters.replays_evicted.value(), 1);
     }
 }

@@ -9,8 +9,8 @@ use crate::dispatch::{Request, cancelled, dispatch};
 use crate::http::Incoming;
 use crate::protocol::{Channel, Meta, Refusal, Revision, Verdict, classify};
 use crate::reply::{Reply, ReplySink};
-use crate::rpc::{Id, Message, Payload, parse, write};
-use crate::session::{Frame, Outbox, Session};
+use crate::rpc::{Id, Message, Payload, code, parse, write};
+use crate::session::{Frame, Outbox, Rejected, Session};
 
 use super::streamable::{message_id, no_batch};
 
@@ -96,6 +96,11 @@ fn run(
     origin: &Origin,
 ) {
     let Message::Request { id, method, params } = message else { return };
+    // Calls check again when they enter the list; the other methods answer at once.
+    if session.in_flight.contains(&id) {
+        let refusal = Refusal::new(code::INVALID_REQUEST, Rejected::DUPLICATE);
+        return refuse(origin, Some(&id), &refusal);
+    }
     let request = Request {
         id,
         method,

@@ -13,7 +13,7 @@ use crate::cancel::CancelReason;
 use crate::clock::Alarm;
 use crate::core::Core;
 use crate::env::Env;
-use crate::session::{Close, EventId, Frame, InFlight, Link, Outbox, STANDALONE, Session};
+use crate::session::{Close, EventId, Frame, InFlight, Link, Outbox, Session};
 
 /// Frames are written together up to this size, so that a burst is one write and not many.
 const COALESCE_BYTES: usize = 16 * 1024;
@@ -223,9 +223,4 @@ impl AsyncRead for EventStream {
 /// The response around `stream`.
 pub(super) fn response(stream: EventStream) -> Response {
     crate::http::response::event_stream(stream)
-}
-
-/// The standalone stream's number, for those who open it.
-pub(super) const fn standalone() -> u32 {
-    STANDALONE
 }

@@ -104,6 +104,8 @@ impl Exchange {
     /// The answer if it is there already. Spares the quick methods a second look at the reactor.
     pub(super) fn ready(&self) -> Option<Response> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        // A worker may be about to notify: what is taken out here must be the answer.
+        let _order = lock(&self.order);
         if self.streaming.load(SeqCst) || self.form == Form::Stream {
             return None;
         }

@@ -6,7 +6,7 @@ use http_types::{Response, StatusCode};
 
 use super::batch::Batch;
 use super::endpoint::not_allowed;
-use super::event_stream::{self, EventStream, Presence, StreamSlot, standalone};
+use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
 use super::{duplex, streamable};
 use crate::core::Core;
@@ -15,7 +15,9 @@ use crate::http::response::{response, set_header, text};
 use crate::http::{HalfClose, Head, Incoming, Outcome};
 use crate::protocol::{Channel, Meta, Refusal, Verdict, check_header, classify};
 use crate::rpc::{Malformed, Message, code};
-use crate::session::{Close, EventId, Link, Outbox, Resumed, Session, Streams, WhenFull};
+use crate::session::{
+    Close, EventId, Link, Outbox, Resumed, STANDALONE, Session, Streams, WhenFull,
+};
 
 /// Opens a session. Every client gets one: without its id, the GET that follows could not be told
 /// from one that starts HTTP+SSE.
@@ -123,31 +125,42 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let Link::Streams(streams) = &session.link else {
         return not_allowed("POST", "this session has a stream already");
     };
-    if !streamable::Accept::of(&incoming.head).stream {
+    if !streamable::takes_stream(&incoming.head) {
         return not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
     }
     let Some(slot) = StreamSlot::take(&core.env) else { return Outcome::Respond(no_stream()) };
     let outbox = Outbox::new(core.env.clone(), WhenFull::DropNotifications);
-    let last = incoming.head.header("last-event-id").and_then(EventId::parse);
-    let resumed = last.and_then(|last| streams.resume(last, outbox.clone()).map(|r| (last, r)));
-    let number = resumed.as_ref().map_or(standalone(), |(last, _)| last.stream);
-    let presence =
-        Presence::Attached { session: session.clone(), stream: number, outbox: outbox.clone() };
-    let mut body = EventStream::new(&core.env, outbox.clone(), presence, slot);
-    match resumed {
-        Some((_, Resumed { missed, finished })) => {
+    let attached = |stream: u32| {
+        let (session, outbox) = (session.clone(), outbox.clone());
+        let presence = Presence::Attached { session, stream, outbox: outbox.clone() };
+        EventStream::new(&core.env, outbox, presence, slot)
+    };
+    let body = match incoming.head.header("last-event-id") {
+        Some(last) => {
+            let last = EventId::parse(last);
+            let resumed = last.and_then(|id| Some((id, streams.resume(id, outbox.clone())?)));
+            // Not the standalone stream instead: it would be taken from the connection that has
+            // it, which comes back and takes it again, for ever.
+            let Some((id, Resumed { missed, finished })) = resumed else {
+                let reason = "Last-Event-ID names no stream that can be resumed";
+                return Outcome::Respond(text(StatusCode::BadRequest, reason));
+            };
+            let mut body = attached(id.stream);
             body.extend(missed);
             if finished {
                 body.end();
             }
+            body
         }
         None => {
-            streams.open_standalone(outbox);
+            streams.open_standalone(outbox.clone());
+            let mut body = attached(STANDALONE);
             if session.revision().primes_streams() {
-                body.prime_at(streams.reserve(standalone()));
+                body.prime_at(streams.reserve(STANDALONE));
             }
+            body
         }
-    }
+    };
     Outcome::Respond(event_stream::response(body))
 }
 

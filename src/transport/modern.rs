@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use http_types::StatusCode;
+
 use super::event_stream::{Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
-use super::legacy::no_stream;
 use super::{header, streamable};
 use crate::core::Core;
 use crate::dispatch::{Request, dispatch, is_known};
+use crate::http::response::{json, set_header};
 use crate::http::{HalfClose, Incoming, Outcome};
 use crate::protocol::{Meta, Refusal, Revision};
-use crate::rpc::{Message, code};
+use crate::rpc::{Message, code, write};
 use crate::session::InFlight;
 
 /// Serves one modern request.
@@ -39,14 +41,18 @@ pub(super) fn post(
         "subscriptions/listen" if streamable::takes_stream(head) => Form::Stream,
         "subscriptions/listen" => {
             let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
-            let status = http_types::StatusCode::NotAcceptable;
+            let status = StatusCode::NotAcceptable;
             return streamable::refuse_with(status, Some(&id), &refusal);
         }
         _ => form,
     };
     // A call without a stream is still answered as JSON; a listen would be silent for ever.
     if method == "subscriptions/listen" && StreamSlot::take(&core.env).is_none() {
-        return Outcome::Respond(no_stream());
+        // In JSON-RPC: a bare status would look like a server of the older era.
+        let text = write::error(Some(&id), code::INTERNAL_ERROR, "too many open streams", None);
+        let mut response = json(StatusCode::ServiceUnavailable, text);
+        set_header(&mut response, "retry-after", "5");
+        return Outcome::Respond(response);
     }
     let exchange = Exchange::modern(&core.env, form);
     let scope: Arc<InFlight> = Arc::default();

@@ -119,15 +119,15 @@ pub(super) fn takes_stream(head: &Head) -> bool {
 
 /// What the `Accept` header allows (RFC 9110 section 12.5.1); weights are not looked at, because
 /// clients list both types and mean both.
-pub(super) struct Accept {
+struct Accept {
     json: bool,
     /// Also for a wildcard and when there is no such header.
-    pub(super) stream: bool,
+    stream: bool,
     names_stream: bool,
 }
 
 impl Accept {
-    pub(super) fn of(head: &Head) -> Accept {
+    fn of(head: &Head) -> Accept {
         let mut accept = Accept { json: false, stream: false, names_stream: false };
         let mut is_absent = true;
         for range in head.headers("accept").flat_map(|value| value.split(',')) {

@@ -1,4 +1,4 @@
-//! Keeps a panic in the layers above from ending the I/O thread, and with it every connection.
+//! Keeps a panic in one request or callback from ending the thread that serves all the others.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,14 +7,14 @@ use crate::env::Env;
 use crate::hooks::Level;
 
 /// Runs `work`. A panic becomes `None`, is counted and goes to the log as one in `place`.
-pub(super) fn shielded<T>(env: &Env, place: &str, work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn shielded<T>(env: &Env, place: &str, work: impl FnOnce() -> T) -> Option<T> {
     // Whatever panicked is dropped and not used again, so a broken invariant in it stays unseen.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
         Err(payload) => {
             env.counters.panics.up();
             let text = message(payload.as_ref());
-            env.log(Level::Error, "http", format_args!("panic in {place}: {text}"));
+            env.log(Level::Error, "panic", format_args!("in {place}: {text}"));
             None
         }
     }
