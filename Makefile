@@ -87,7 +87,9 @@ bench: $(BUILD)/conformance-host
 header:
 	UPDATE_HEADER=1 $(CARGO) test -p emcp-ffi --test header
 
-install: lib
+# Never builds: who installs, often root, is seldom who has the toolchain.
+install:
+	@test -f $(EMCP_A) -a -f $(EMCP_LIB) || { echo "run make first"; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/emcp.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(EMCP_A) $(DESTDIR)$(PREFIX)/lib/

@@ -303,7 +303,7 @@ int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options
 #define EMCP_INTEGER 2 /* A whole number. */
 #define EMCP_NUMBER 3 /* Any number. */
 #define EMCP_BOOLEAN 4 /* true or false. */
-#define EMCP_STRING_LIST 5 /* A list of texts; emcp_arg_json() gives it to the tool function. */
+#define EMCP_STRING_LIST 5 /* A list of texts; emcp_arg_item() reads one. */
 #define EMCP_P_REQUIRED 1 /* Calls without the parameter fail before the tool function runs. */
 /* Changes something; without it clients are told that the tool only reads. */
 #define EMCP_T_WRITE 1
@@ -412,8 +412,8 @@ int32_t emcp_tool_enable(emcp_server *server, const char *name, int32_t on);
 
 /* They have been checked against the schema before the tool function runs: a parameter that is
  * required and has the type asked for can be read. Only an integer may still be too large for
- * int64_t, unless the schema bounds it. Lists and objects are read as JSON text with
- * emcp_arg_json(). */
+ * int64_t, unless the schema bounds it. Other lists than of strings, and objects, are read as JSON
+ * text with emcp_arg_json(). */
 
 /* Gives all arguments as the text of a JSON object, as the client wrote it; "{}" when there are
  * none. The view lives as long as the call.   Since 0.1 */
@@ -427,6 +427,14 @@ emcp_str emcp_call_arguments(const emcp_call *call);
  * Returns EMCP_OK; EMCP_E_NOT_FOUND when the argument is absent or null; EMCP_E_INVALID when it
  * has another type, and for NULL. `out` changes only on EMCP_OK.   Since 0.1 */
 int32_t emcp_arg_str(const emcp_call *call, const char *key, emcp_str *out);
+
+/* Reads one item of an EMCP_STRING_LIST argument, counted from 0; see emcp_arg_str().
+ *
+ *     for (i = 0; emcp_arg_item(call, "units", i, &unit) == EMCP_OK; i++)
+ *         show(unit.p);
+ *
+ * Returns as emcp_arg_str(); EMCP_E_NOT_FOUND also behind the last item.   Since 0.1 */
+int32_t emcp_arg_item(const emcp_call *call, const char *key, size_t index, emcp_str *out);
 
 /* Reads an integer argument. 1.0 and 1e3 are integers too, as JSON Schema has it.
  *

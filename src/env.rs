@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::hooks::{HookSlot, Level};
+use crate::hooks::HookSlot;
+use crate::level::Level;
 use crate::limits::Limits;
 use crate::stats::Counters;
 

@@ -188,10 +188,13 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             "a file that is no socket is there",
         ));
     }
-    if UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"));
+    // Without waiting: a live listener whose backlog is full would hold `start` up.
+    let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
     }
-    fs::remove_file(path)
 }
 
 fn adopt_listener(fd: OwnedFd) -> Result<Listener> {

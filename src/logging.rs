@@ -1,7 +1,7 @@
 //! Log messages for clients: the `notifications/message` of every revision.
 
-use crate::hooks::Level;
 use crate::json::{compact, push_string};
+use crate::level::Level;
 use crate::rpc::write;
 
 /// The notification text. `data` that is not JSON is sent as a JSON string.

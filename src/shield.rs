@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::env::Env;
-use crate::hooks::Level;
+use crate::level::Level;
 
 /// Runs `work`. A panic becomes `None`, is counted and goes to the log as one in `place`.
 pub(crate) fn shielded<T>(env: &Env, place: &str, work: impl FnOnce() -> T) -> Option<T> {

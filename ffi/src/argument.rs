@@ -2,8 +2,8 @@
 //!
 //! They have been checked against the schema before the tool function runs: a parameter that is
 //! required and has the type asked for can be read. Only an integer may still be too large for
-//! int64_t, unless the schema bounds it. Lists and objects are read as JSON text with
-//! emcp_arg_json().
+//! int64_t, unless the schema bounds it. Other lists than of strings, and objects, are read as JSON
+//! text with emcp_arg_json().
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     members: OnceLock<BTreeMap<String, Box<RawValue>>>,
     /// With a NUL behind. Never removed: C holds views of them as long as the call lives.
     strings: Mutex<BTreeMap<String, Box<[u8]>>>,
+    /// The same for lists of strings, split once: looking for one item at a time in the text would
+    /// take time that grows with the square of their number.
+    lists: Mutex<BTreeMap<String, Vec<Box<[u8]>>>>,
 }
 
 impl emcp_call {
@@ -44,12 +47,35 @@ impl emcp_call {
         let mut strings = lock(&self.arguments.strings);
         if !strings.contains_key(key) {
             let text: String = serde_json::from_str(json).map_err(|_| wrong(key, "a string"))?;
-            strings.insert(key.into(), [text.as_bytes(), b"\0"].concat().into());
+            strings.insert(key.into(), terminated(&text));
         }
         // The line above has put it in.
-        let text = &strings[key];
-        Ok(emcp_str { p: text.as_ptr().cast(), n: text.len() - 1 })
+        Ok(terminated_view(&strings[key]))
     }
+
+    /// A view of one item of a list of strings, as [`Self::string`] gives one.
+    fn item(&self, key: &str, index: usize) -> Result<emcp_str> {
+        let json = self.argument(key)?;
+        let mut lists = lock(&self.arguments.lists);
+        if !lists.contains_key(key) {
+            let items: Vec<String> =
+                serde_json::from_str(json).map_err(|_| wrong(key, "a list of strings"))?;
+            lists.insert(key.into(), items.iter().map(|item| terminated(item)).collect());
+        }
+        // The line above has put it in.
+        let item = lists[key].get(index);
+        item.map(|text| terminated_view(text)).ok_or_else(|| {
+            Failure::new(EMCP_E_NOT_FOUND, format!("argument {key:?} has no item {index}"))
+        })
+    }
+}
+
+fn terminated(text: &str) -> Box<[u8]> {
+    [text.as_bytes(), b"\0"].concat().into()
+}
+
+fn terminated_view(text: &[u8]) -> emcp_str {
+    emcp_str { p: text.as_ptr().cast(), n: text.len() - 1 }
 }
 
 /// Gives all arguments as the text of a JSON object, as the client wrote it; "{}" when there are
@@ -76,6 +102,23 @@ pub unsafe extern "C" fn emcp_arg_str(
     // SAFETY: the header obliges the caller to hold a reference, and to pass a string and a pointer
     // that can be written, or NULL.
     unsafe { read(call, key, out, |call, key| call.string(key)) }
+}
+
+/// Reads one item of an EMCP_STRING_LIST argument, counted from 0; see emcp_arg_str().
+///
+///     for (i = 0; emcp_arg_item(call, "units", i, &unit) == EMCP_OK; i++)
+///         show(unit.p);
+///
+/// Returns as emcp_arg_str(); EMCP_E_NOT_FOUND also behind the last item.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_arg_item(
+    call: *const emcp_call,
+    key: *const c_char,
+    index: usize,
+    out: *mut emcp_str,
+) -> i32 {
+    // SAFETY: as in `emcp_arg_str`.
+    unsafe { read(call, key, out, |call, key| call.item(key, index)) }
 }
 
 /// Reads an integer argument. 1.0 and 1e3 are integers too, as JSON Schema has it.

@@ -23,7 +23,7 @@ pub const EMCP_INTEGER: i32 = 2;
 pub const EMCP_NUMBER: i32 = 3;
 /// true or false.
 pub const EMCP_BOOLEAN: i32 = 4;
-/// A list of texts; emcp_arg_json() gives it to the tool function.
+/// A list of texts; emcp_arg_item() reads one.
 pub const EMCP_STRING_LIST: i32 = 5;
 
 /// Calls without the parameter fail before the tool function runs.

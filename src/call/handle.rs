@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use super::state::CallState;
 use crate::caller::Caller;
 use crate::cancel::CancelReason;
-use crate::hooks::{Level, Outcome};
+use crate::hooks::Outcome;
+use crate::level::Level;
 use crate::sync::lock;
 
 /// What a tool may know and say about its call, from any thread, also after it has been answered.

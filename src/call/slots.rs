@@ -48,6 +48,10 @@ impl Calls {
         lock(&self.state).is_closed = true;
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).is_closed
+    }
+
     /// Waits until no call is open; tells whether that happened within `patience`.
     pub(crate) fn wait_empty(&self, patience: Duration) -> bool {
         let mut state = lock(&self.state);

@@ -13,8 +13,9 @@ use crate::cancel::{Cancel, CancelReason};
 use crate::clock::Alarm;
 use crate::content::ToolResult;
 use crate::env::Env;
-use crate::hooks::{Audit, Level, Outcome};
+use crate::hooks::{Audit, Outcome};
 use crate::identity::Introduction;
+use crate::level::Level;
 use crate::protocol::{Meta, Revision};
 use crate::registry::Running;
 use crate::reply::{Reply, ReplySink};
@@ -289,6 +290,8 @@ impl Cancel for CallState {
 /// Checks structured content against the output schema that the tool promises to keep.
 fn check_output(running: &Running<ToolFn>, result: &ToolResult) -> Result<(), String> {
     match (&running.entry().tool.output, result.structured()) {
+        // A failure may carry details of any shape.
+        (Some(_), Some(_)) if result.is_error() => Ok(()),
         (Some((_, schema)), Some(json)) => schema.check(json),
         (Some(_), None) if !result.is_error() => Err("structured content is missing".into()),
         _ => Ok(()),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Request;
 use crate::core::Core;
-use crate::hooks::Level;
+use crate::level::Level;
 use crate::rpc::code;
 
 #[derive(Deserialize)]

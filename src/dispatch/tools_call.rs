@@ -46,7 +46,11 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     };
     let (Some(running), Some(slot)) = (running, core.calls.enter()) else {
         core.env.counters.calls_refused.up();
-        return refuse(core, request, format!("{name} is busy; try again in a few seconds"));
+        let text = match core.calls.is_closed() {
+            true => "the server is stopping; try again in a minute".to_owned(),
+            false => format!("{name} is busy; try again in a few seconds"),
+        };
+        return refuse(core, request, text);
     };
     start(core, request, arguments, running, slot);
 }

@@ -25,7 +25,7 @@ use super::{
     BoxFuture, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, Takeover, Version,
 };
 use crate::env::Env;
-use crate::hooks::Level;
+use crate::level::Level;
 use crate::shield::shielded;
 
 /// Serves one connection until it ends.

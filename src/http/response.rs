@@ -17,7 +17,7 @@ use http_types::{Body, Method, Response, StatusCode};
 use super::Version;
 use super::guard::is_token_byte;
 use crate::env::Env;
-use crate::hooks::Level;
+use crate::level::Level;
 
 /// A response without a body.
 pub(crate) fn response(status: StatusCode) -> Response {

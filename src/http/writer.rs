@@ -10,7 +10,7 @@ use futures_lite::io::AsyncRead;
 use super::response::Reply;
 use super::wire::{Departure, Lost, Wire};
 use crate::env::Env;
-use crate::hooks::Level;
+use crate::level::Level;
 use crate::shield::shielded;
 
 /// Sends `reply` to its end.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::hooks::Level;
+use crate::level::Level;
 use crate::rpc::RawParams;
 
 /// Key of the claim that makes a request modern.

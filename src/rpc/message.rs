@@ -82,10 +82,11 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
     if envelope.result.is_some() || envelope.error.is_some() {
+        let is_both = envelope.result.is_some() && envelope.error.is_some();
         return match (envelope.method, id) {
-            (None, Some(_)) => Ok(Message::Response),
+            (None, Some(_)) if !is_both => Ok(Message::Response),
             // JSON-RPC 2.0 section 5: the id is null when the request's id could not be read.
-            (None, None) if envelope.error.is_some() => Ok(Message::Response),
+            (None, None) if envelope.result.is_none() => Ok(Message::Response),
             (_, id) => Err(invalid(id, "message is neither a request nor a response")),
         };
     }
@@ -193,6 +194,7 @@ mod tests {
         check(r#"{"jsonrpc":"2.0","id":5,"id":6,"method":"ping"}"#, "-32600 null");
         check(r#"{"jsonrpc":"2.0","id":5,"method":"ping","params":[1]}"#, "-32600 5");
         check(r#"{"jsonrpc":"2.0","id":5,"method":"ping","result":{}}"#, "-32600 5");
+        check(r#"{"jsonrpc":"2.0","id":5,"result":{},"error":{}}"#, "-32600 5");
         check(&format!("{}1{}", "[".repeat(65), "]".repeat(65)), "-32600 null");
     }
 }

@@ -1,6 +1,7 @@
 //! A running server: its threads, its listeners and its connections, from start to end.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use crate::cancel::CancelReason;
 use crate::core::Core;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::hooks::Level;
 use crate::http::{self, Peer, Socket};
+use crate::level::Level;
 use crate::listener::{Address, Listener};
 use crate::pool::adopt_thread;
 use crate::session::Close;
@@ -110,6 +111,8 @@ impl Running {
                     });
                 let from = match next.await {
                     Some(Ok(accepted)) => accepted,
+                    // That client has left before it was served; the next one is not to wait.
+                    Some(Err(error)) if error.kind() == ErrorKind::ConnectionAborted => continue,
                     Some(Err(error)) => {
                         core.env.log(Level::Warning, "listener", format_args!("accept: {error}"));
                         async_io::Timer::after(ACCEPT_PAUSE).await;

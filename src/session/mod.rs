@@ -19,7 +19,7 @@ pub(crate) use streams::{Resumed, STANDALONE, Streams};
 use crate::cancel::CancelReason;
 use crate::changes::Listener;
 use crate::env::Env;
-use crate::hooks::Level;
+use crate::level::Level;
 use crate::protocol::{ClientInfo, Revision};
 use crate::rpc::write;
 use crate::sync::lock;

@@ -10,9 +10,9 @@ use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
 use super::{duplex, streamable};
 use crate::core::Core;
-use crate::hooks::Level;
 use crate::http::response::{response, set_header, text};
 use crate::http::{HalfClose, Head, Incoming, Outcome};
+use crate::level::Level;
 use crate::protocol::{Channel, Meta, Refusal, Verdict, check_header, classify};
 use crate::rpc::{Malformed, Message, code};
 use crate::session::{

@@ -9,9 +9,9 @@ use super::endpoint::not_allowed;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::legacy::no_stream;
 use crate::core::Core;
-use crate::hooks::Level;
 use crate::http::response::{response, text};
 use crate::http::{Head, Incoming, Outcome};
+use crate::level::Level;
 use crate::session::{Link, Outbox, WhenFull};
 
 /// Opens a stream whose first event says where to post.

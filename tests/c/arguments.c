@@ -38,6 +38,21 @@ static void numbers(emcp_call *call)
     CHECK(boolean == 0, "false");
 }
 
+static void lists(emcp_call *call)
+{
+    emcp_str text;
+
+    CHECK_STATUS(emcp_arg_item(call, "names", 0, &text), EMCP_OK);
+    CHECK(str_is(text, "eth0") && text.p[text.n] == '\0', "the first item");
+    CHECK_STATUS(emcp_arg_item(call, "names", 1, &text), EMCP_OK);
+    CHECK(str_is(text, "a\"b"), "escapes of an item are resolved");
+    CHECK_STATUS(emcp_arg_item(call, "names", 2, &text), EMCP_E_NOT_FOUND);
+    CHECK_STATUS(emcp_arg_item(call, "absent", 0, &text), EMCP_E_NOT_FOUND);
+    CHECK_STATUS(emcp_arg_item(call, "list", 0, &text), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_arg_item(call, "text", 0, &text), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_arg_item(NULL, "names", 0, &text), EMCP_E_INVALID);
+}
+
 static void raw_json(emcp_call *call)
 {
     emcp_str text;
@@ -95,6 +110,7 @@ static int32_t inspect(emcp_call *call, void *user)
     (void)user;
     strings(call);
     numbers(call);
+    lists(call);
     raw_json(call);
     mistakes(call);
     caller(call);
@@ -147,7 +163,7 @@ int main(void)
               "{\"text\":\"a\\\"b\\\\c\\n\\u0041\\ud83d\\ude00\",\"nul\":\"a\\u0000z\","
               "\"empty\":\"\",\"key \\\"quoted\\\"\":\"found\",\"big\":9007199254740993,"
               "\"least\":-9223372036854775808,\"unsigned\":18446744073709551615,\"pi\":3.25,"
-              "\"yes\":true,\"no\":false,\"none\":null,\"list\":[\"x\",{\"k\":1}]}",
+              "\"yes\":true,\"no\":false,\"none\":null,\"names\":[\"eth0\",\"a\\\"b\"],\"list\":[\"x\",{\"k\":1}]}",
               &reply);
     CHECK_HAS(reply.text, "\"text\":\"inspected\"");
 
