@@ -62,8 +62,10 @@ impl Policy {
                 format!("host {host:?} is not allowed; the daemon can add it to allowed_hosts");
             return Err(denied(StatusCode::Forbidden, reason));
         }
-        if let Some(origin) = head.header("origin")
-            && !self.allows_origin(origin, head.host.as_deref())
+        // All of them: which one a proxy or a browser meant is not for us to guess.
+        let mut origins = head.headers("origin");
+        if let Some(origin) =
+            origins.find(|origin| !self.allows_origin(origin, head.host.as_deref()))
         {
             let reason = format!(
                 "origin {origin:?} is not allowed; the daemon can add it to allowed_origins"

@@ -25,8 +25,17 @@ struct Params<'a> {
     client_info: Option<&'a RawValue>,
 }
 
+/// Capabilities are kept as long as the session, which nobody has to end.
+const CAPABILITIES_BYTES_MAX: usize = 16 * 1024;
+
 pub(super) fn run(core: &Arc<Core>, request: Request) {
     let handshake = match request.read::<Params<'_>>() {
+        Ok(params)
+            if params.capabilities.is_some_and(|c| c.get().len() > CAPABILITIES_BYTES_MAX) =>
+        {
+            let problem = format!("capabilities are above {CAPABILITIES_BYTES_MAX} bytes");
+            return request.fail(code::INVALID_PARAMS, &problem, None);
+        }
         Ok(params) => Handshake {
             revision: Revision::negotiate(&params.protocol_version),
             client: params.client_info.map(ClientInfo::read).unwrap_or_default(),

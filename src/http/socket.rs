@@ -10,32 +10,42 @@ use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 /// A connected stream socket.
-pub(crate) enum Socket {
+pub(crate) struct Socket {
+    stream: Stream,
+    /// Reads in a row that did not have to wait.
+    eager_reads: u8,
+}
+
+enum Stream {
     Tcp(Async<TcpStream>),
     Unix(Async<UnixStream>),
 }
+
+/// Reads in a row before every other connection gets its turn. A client that sends without a pause
+/// is always ready, and readers that loop until they have a whole message would never give way.
+const EAGER_READS: u8 = 16;
 
 impl From<Async<TcpStream>> for Socket {
     fn from(stream: Async<TcpStream>) -> Socket {
         // Replies go out in whole writes, so Nagle's delay buys nothing. A socket that refuses the
         // option is one whose peer has left, and the first read tells.
         let _ = stream.get_ref().set_nodelay(true);
-        Socket::Tcp(stream)
+        Socket { stream: Stream::Tcp(stream), eager_reads: 0 }
     }
 }
 
 impl From<Async<UnixStream>> for Socket {
     fn from(stream: Async<UnixStream>) -> Socket {
-        Socket::Unix(stream)
+        Socket { stream: Stream::Unix(stream), eager_reads: 0 }
     }
 }
 
 impl Socket {
     /// Ends our side; the peer reads end-of-file after the last byte.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
-            Socket::Unix(stream) => stream.get_ref().shutdown(Shutdown::Write),
+        match &self.stream {
+            Stream::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.get_ref().shutdown(Shutdown::Write),
         }
     }
 }
@@ -46,10 +56,18 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        let this = self.get_mut();
+        if this.eager_reads == EAGER_READS {
+            this.eager_reads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        let read = match &mut this.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        this.eager_reads = if read.is_ready() { this.eager_reads + 1 } else { 0 };
+        read
     }
 }
 
@@ -59,16 +77,16 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -94,7 +112,7 @@ mod tests {
         let server = Async::new(listener.accept().unwrap().0).unwrap();
         let mut server = Socket::from(server);
         let mut client = Socket::from(Async::new(client).unwrap());
-        let Socket::Tcp(stream) = &server else { panic!("not a TCP socket") };
+        let Stream::Tcp(stream) = &server.stream else { panic!("not a TCP socket") };
         assert!(stream.get_ref().nodelay().unwrap());
         let mut text = String::new();
         async_io::block_on(async {
@@ -103,5 +121,17 @@ mod tests {
             client.read_to_string(&mut text).await.unwrap();
         });
         assert_eq!(text, "bye");
+    }
+
+    #[test]
+    fn a_flood_gives_way_now_and_then() {
+        let (server, mut client) = UnixStream::pair().unwrap();
+        std::io::Write::write_all(&mut client, &[7; 100]).unwrap();
+        let mut server = Socket::from(Async::new(server).unwrap());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut ready = || Pin::new(&mut server).poll_read(&mut cx, &mut [0]).is_ready();
+        let turns: Vec<bool> = (0..=2 * EAGER_READS).map(|_| ready()).collect();
+        assert_eq!(turns.iter().filter(|ready| !**ready).count(), 1);
+        assert!(!turns[usize::from(EAGER_READS)]);
     }
 }

@@ -131,9 +131,15 @@ fn object(raw: &RawValue) -> Option<String> {
 }
 
 /// A progress token is a string or a number (all revisions, progress).
+const TOKEN_BYTES_MAX: usize = 1024;
+
 fn token(raw: &RawValue) -> Option<String> {
     let text = raw.get();
     let first = text.as_bytes().first()?;
+    // It stands in every progress notification; a longer one is no token but an attack.
+    if text.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
     matches!(first, b'"' | b'-' | b'0'..=b'9').then(|| text.to_owned())
 }
 

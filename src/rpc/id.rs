@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+/// An id is kept as long as its request runs and stands in each of its messages.
+const BYTES_MAX: usize = 1024;
+
 /// The id of one request: a string or an integer, in the client's own spelling.
 ///
 /// Kept as text because an id above 2^53 does not survive a float, and a client may compare bytes.
@@ -11,14 +14,16 @@ use serde_json::value::RawValue;
 pub(crate) struct Id(Box<str>);
 
 impl Id {
-    /// Takes `raw` if it is an id that MCP allows: a string or an integer, never null.
+    /// Takes `raw` if it is an id that MCP allows: a string or an integer, never null; and not one
+    /// whose length alone is an attack.
     pub(crate) fn parse(raw: &RawValue) -> Option<Id> {
         let text = raw.get();
         let is_integer = || {
             let digits = text.strip_prefix('-').unwrap_or(text);
             !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
         };
-        (text.starts_with('"') || is_integer()).then(|| Id(text.into()))
+        let is_short = text.len() <= BYTES_MAX;
+        (is_short && (text.starts_with('"') || is_integer())).then(|| Id(text.into()))
     }
 
     /// The JSON text to echo.

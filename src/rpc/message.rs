@@ -100,7 +100,9 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
     match (envelope.id, id) {
         (None, _) => Ok(Message::Notification { method, params }),
         (Some(_), Some(id)) => Ok(Message::Request { id, method, params }),
-        (Some(_), None) => Err(invalid(None, "id must be a string or an integer")),
+        (Some(_), None) => {
+            Err(invalid(None, "id must be a string or an integer of at most 1024 bytes"))
+        }
     }
 }
 

@@ -113,12 +113,8 @@ impl Streams {
         self.send(STANDALONE, |event| Frame::Message { event: Some(event), text });
     }
 
-    /// Forgets a stream that ended without any event to resume from.
-    pub(crate) fn forget(&self, stream: u32) {
-        lock(&self.state).live.remove(&stream);
-    }
-
-    /// Ends a stream whose request was abandoned.
+    /// Ends a stream that nobody can resume: its request was abandoned, or answered without any
+    /// event before.
     pub(crate) fn end(&self, stream: u32) {
         let ended = lock(&self.state).live.remove(&stream);
         if let Some(outbox) = ended.and_then(|stream| stream.outbox) {

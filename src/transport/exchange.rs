@@ -215,11 +215,12 @@ impl ReplySink for Exchange {
                 });
             }
             streams => {
-                // Nobody has an event id of this stream, so nobody can come back for it.
-                if let Some((streams, stream)) = streams {
-                    streams.forget(stream);
-                }
                 self.outbox.push(Frame::Reply { event: None, text: text.into(), error });
+                // Nobody has an event id of this stream, so nobody can come back for it. One who
+                // guessed it has cut the answer off and must not wait for it.
+                if let Some((streams, stream)) = streams {
+                    streams.end(stream);
+                }
             }
         }
         self.outbox.close(Close::Done);

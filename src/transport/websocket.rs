@@ -161,8 +161,16 @@ impl Connection {
                 }
                 // The library answers pings and closes by itself.
                 Ok(_) => {}
-                Err(error) => return fault(&error),
+                Err(error) => {
+                    let fault = fault(&error);
+                    if fault.is_some() {
+                        self.core.env.counters.messages_malformed.up();
+                    }
+                    return fault;
+                }
             }
+            // One read may bring hundreds of messages; the others get their turn.
+            future::yield_now().await;
         }
     }
 
