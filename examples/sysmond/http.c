@@ -4,6 +4,7 @@
 #include "http.h"
 
 #include "clock.h"
+#include "host.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -44,6 +45,7 @@ struct connection {
 struct http {
     int listener, epoll, wake;
     emcp_server *emcp;
+    const char *allowed_hosts;
     http_page_fn page;
     void *user;
     pthread_t thread;
@@ -132,7 +134,9 @@ static void serve_page(struct http *http, struct connection *c, const struct req
     bool get = request->method_len == 3 && memcmp(request->method, "GET", 3) == 0;
     struct text body = {0};
     const char *type = NULL;
-    if (!http->page(request, &body, &type, http->user))
+    if (!host_is_allowed(c->head, c->head_len, http->allowed_hosts))
+        respond_error(http, c, "403 Forbidden");
+    else if (!http->page(request, &body, &type, http->user))
         respond_error(http, c, "404 Not Found");
     else if (!get && !head)
         respond_error(http, c, "405 Method Not Allowed");
@@ -349,7 +353,8 @@ static void http_free(struct http *http)
     free(http);
 }
 
-struct http *http_start(int listener, emcp_server *emcp, http_page_fn page, void *user)
+struct http *http_start(int listener, emcp_server *emcp, const char *allowed_hosts,
+                        http_page_fn page, void *user)
 {
     struct http *http = calloc(1, sizeof *http);
     if (!http) {
@@ -358,6 +363,7 @@ struct http *http_start(int listener, emcp_server *emcp, http_page_fn page, void
     }
     http->listener = listener;
     http->emcp = emcp;
+    http->allowed_hosts = allowed_hosts;
     http->page = page;
     http->user = user;
     http->epoll = epoll_create1(EPOLL_CLOEXEC);

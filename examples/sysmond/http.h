@@ -14,8 +14,10 @@ typedef bool (*http_page_fn)(const struct request *request, struct text *body, c
                              void *user);
 
 struct http;
-/* Takes over `listener`, also when it fails and returns NULL. */
-struct http *http_start(int listener, emcp_server *emcp, http_page_fn page, void *user);
+/* Takes over `listener`, also when it fails and returns NULL. `allowed_hosts` guards the pages, see
+ * host.h, and stays the caller's. */
+struct http *http_start(int listener, emcp_server *emcp, const char *allowed_hosts,
+                        http_page_fn page, void *user);
 void http_stop(struct http *http); /* closes all connections, joins, frees; NULL is fine */
 
 #endif

@@ -154,7 +154,8 @@ static int serve(struct options *options, const sigset_t *signals)
         stop(&sysmond);
         return 1;
     }
-    struct http *http = http_start(listener, sysmond.emcp, pages_render, &sysmond);
+    const char *hosts = options->any_host ? "*" : options->hosts.len > 0 ? options->hosts.p : "";
+    struct http *http = http_start(listener, sysmond.emcp, hosts, pages_render, &sysmond);
     if (http) {
         int received;
         print_address(options, &address);
