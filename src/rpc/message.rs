@@ -31,6 +31,16 @@ pub(crate) enum Message {
     Response,
 }
 
+impl Message {
+    /// The id to echo in an error about this message.
+    pub(crate) fn id(&self) -> Option<&Id> {
+        match self {
+            Message::Request { id, .. } => Some(id),
+            Message::Notification { .. } | Message::Response => None,
+        }
+    }
+}
+
 /// Why a text is not a message, ready to become an error reply.
 #[derive(Debug)]
 pub(crate) struct Malformed {

@@ -2,13 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::duplex::{self, Origin};
+use super::message::{self, Origin};
 use crate::core::Core;
 use crate::protocol::{Channel, Refusal, Verdict, classify};
 use crate::reply::{Reply, ReplySink};
-use crate::rpc::{Malformed, Message};
+use crate::rpc::{Malformed, Message, code};
 use crate::session::Session;
 use crate::sync::lock;
+
+/// The refusal of an array where none belongs.
+pub(super) fn refusal() -> Refusal {
+    Refusal::new(code::INVALID_REQUEST, "batches exist in sessions of revision 2025-03-26 only")
+}
 
 /// Collects the answers to one batch.
 pub(super) struct Batch {
@@ -43,24 +48,21 @@ impl Batch {
                 Err(malformed) => {
                     core.env.counters.messages_malformed.up();
                     let refusal = Refusal::new(malformed.code, malformed.reason);
-                    duplex::refuse(&origin, malformed.id.as_ref(), &refusal);
+                    message::refuse(&origin, malformed.id.as_ref(), &refusal);
                 }
             }
         }
     }
 
     fn run_one(core: &Arc<Core>, session: &Arc<Session>, message: Message, origin: &Origin) {
-        let id = match &message {
-            Message::Request { id, .. } => Some(id.clone()),
-            _ => None,
-        };
+        let id = message.id().cloned();
         match classify(&message, Channel::Duplex) {
-            Verdict::Legacy(meta) => duplex::take(core, session, message, meta, origin),
-            Verdict::Refuse(refusal) => duplex::refuse(origin, id.as_ref(), &refusal),
+            Verdict::Legacy(meta) => message::take(core, session, message, meta, origin),
+            Verdict::Refuse(refusal) => message::refuse(origin, id.as_ref(), &refusal),
             _ => {
                 let reason = "initialize and requests with metadata do not go into a batch";
-                let refusal = Refusal::new(crate::rpc::code::INVALID_REQUEST, reason);
-                duplex::refuse(origin, id.as_ref(), &refusal);
+                let refusal = Refusal::new(code::INVALID_REQUEST, reason);
+                message::refuse(origin, id.as_ref(), &refusal);
             }
         }
     }

@@ -1,32 +1,14 @@
-//! Messages of a session, whichever way they came in: the part that WebSocket, HTTP+SSE and
-//! legacy Streamable HTTP have in common.
+//! Channels without headers, WebSocket and HTTP+SSE: one stream out for the answers to everything.
 
 use std::sync::Arc;
 
-use super::batch::Batch;
+use super::batch::{self, Batch};
+use super::message::{Origin, refuse, run, take};
 use crate::core::Core;
-use crate::dispatch::{Request, cancelled, dispatch};
-use crate::http::Incoming;
-use crate::protocol::{Channel, Meta, Refusal, Revision, Verdict, classify};
+use crate::protocol::{Channel, Refusal, Verdict, classify};
 use crate::reply::{Reply, ReplySink};
-use crate::rpc::{Id, Message, Payload, code, parse, write};
-use crate::session::{Frame, Outbox, Rejected, Session};
-
-use super::streamable::{message_id, no_batch};
-
-/// Where a message came from and where its answer goes.
-#[derive(Clone)]
-pub(super) struct Origin {
-    pub(super) sink: Arc<dyn ReplySink>,
-    pub(super) transport: &'static str,
-    pub(super) remote: Arc<str>,
-}
-
-impl Origin {
-    pub(super) fn post(incoming: &Incoming, sink: Arc<dyn ReplySink>) -> Origin {
-        Origin { sink, transport: "http", remote: incoming.peer.address.clone() }
-    }
-}
+use crate::rpc::{Id, Payload, parse, write};
+use crate::session::{Frame, Outbox, Session};
 
 /// Takes one text from a channel without headers. Every answer goes to `origin`, also the one to
 /// text that is no message: the channel stays open.
@@ -41,7 +23,7 @@ pub(super) fn receive(core: &Arc<Core>, session: &Arc<Session>, text: &[u8], ori
         {
             return Batch::run(core, session, items, origin);
         }
-        Ok(Payload::Batch(_)) => return refuse(origin, None, &no_batch()),
+        Ok(Payload::Batch(_)) => return refuse(origin, None, &batch::refusal()),
         Err(malformed) => {
             core.env.counters.messages_malformed.up();
             let refusal = Refusal::new(malformed.code, malformed.reason);
@@ -54,66 +36,8 @@ pub(super) fn receive(core: &Arc<Core>, session: &Arc<Session>, text: &[u8], ori
             take(core, session, message, meta, origin);
         }
         Verdict::Drop => {}
-        Verdict::Refuse(refusal) => refuse(origin, message_id(&message), &refusal),
+        Verdict::Refuse(refusal) => refuse(origin, message.id(), &refusal),
     }
-}
-
-/// Takes one legacy message of `session`.
-pub(super) fn take(
-    core: &Arc<Core>,
-    session: &Arc<Session>,
-    message: Message,
-    meta: Box<Meta>,
-    origin: &Origin,
-) {
-    match message {
-        Message::Request { .. } => {
-            run(core, session, message, (session.revision(), meta), origin);
-        }
-        Message::Notification { method, params } => match &*method {
-            "notifications/initialized" => session.mark_initialized(),
-            "notifications/cancelled" => cancelled(&params, &session.in_flight),
-            // Others concern features that this server does not use; the specification has
-            // receivers ignore what they do not know.
-            _ => {}
-        },
-        // This server asks nothing, so a response answers nothing.
-        Message::Response => {}
-    }
-}
-
-/// Answers with an error.
-pub(super) fn refuse(origin: &Origin, id: Option<&Id>, refusal: &Refusal) {
-    let text = write::error(id, refusal.code, &refusal.message, refusal.data.as_deref());
-    origin.sink.reply(Reply { text, error: Some(refusal.code) });
-}
-
-fn run(
-    core: &Arc<Core>,
-    session: &Arc<Session>,
-    message: Message,
-    (revision, meta): (Revision, Box<Meta>),
-    origin: &Origin,
-) {
-    let Message::Request { id, method, params } = message else { return };
-    // Calls check again when they enter the list; the other methods answer at once.
-    if session.in_flight.contains(&id) {
-        let refusal = Refusal::new(code::INVALID_REQUEST, Rejected::DUPLICATE);
-        return refuse(origin, Some(&id), &refusal);
-    }
-    let request = Request {
-        id,
-        method,
-        params,
-        revision,
-        meta,
-        session: Some(session.clone()),
-        scope: session.in_flight.clone(),
-        sink: origin.sink.clone(),
-        transport: origin.transport,
-        remote: origin.remote.clone(),
-    };
-    dispatch(core, request);
 }
 
 /// The way back on a stream that carries the answers to many requests.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http_types::{Method, Response, StatusCode};
 
-use super::{cors, legacy, sse, streamable, websocket};
+use super::{answer, cors, legacy, sse, streamable, websocket};
 use crate::core::Core;
 use crate::http::response::{close_after, response, set_header, text};
 use crate::http::{Head, Incoming, Outcome, Peer, Service};
@@ -38,7 +38,7 @@ impl Endpoint {
                 Outcome::Respond(text(StatusCode::BadRequest, reason))
             }
             Method::Get if is_modern_header(version) => {
-                not_allowed("POST", "this revision has no GET")
+                answer::not_allowed("POST", "this revision has no GET")
             }
             Method::Get if route == Route::Sse => sse::open(&self.core, &incoming),
             Method::Get if head.header("mcp-session-id").is_some() => {
@@ -46,7 +46,7 @@ impl Endpoint {
             }
             Method::Get => sse::open(&self.core, &incoming),
             Method::Delete if is_modern_header(version) => {
-                not_allowed("POST", "this revision has no sessions")
+                answer::not_allowed("POST", "this revision has no sessions")
             }
             Method::Delete => legacy::delete(&self.core, head),
             _ => match sse::session_id(head) {
@@ -107,10 +107,4 @@ fn refusal(Denied { status, reason }: Denied) -> Response {
 
 fn is_unknown(version: &str) -> bool {
     Revision::parse(version).is_none()
-}
-
-pub(super) fn not_allowed(allow: &str, reason: &str) -> Outcome {
-    let mut response = text(StatusCode::MethodNotAllowed, reason);
-    set_header(&mut response, "allow", allow);
-    Outcome::Respond(response)
 }

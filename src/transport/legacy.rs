@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use http_types::{Response, StatusCode};
 
+use super::accept::takes_stream;
 use super::batch::Batch;
-use super::endpoint::not_allowed;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
-use super::{duplex, streamable};
+use super::message::Origin;
+use super::{answer, batch, message};
 use crate::core::Core;
 use crate::http::response::{response, set_header, text};
 use crate::http::{HalfClose, Head, Incoming, Outcome};
@@ -37,13 +38,13 @@ pub(super) fn initialize(
     };
     // A plain exchange: a client that loses this answer initializes again.
     let exchange = Exchange::plain(&core.env, form);
-    duplex::take(core, &session, message, meta, &duplex::Origin::post(incoming, exchange.clone()));
+    message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
     if session.handshake().is_none() {
         core.sessions.end(&session.id, Close::Done);
-        return streamable::conclude(exchange, Presence::Nothing, HalfClose::Tolerate);
+        return answer::conclude(exchange, Presence::Nothing, HalfClose::Tolerate);
     }
     core.changes.subscribe(Arc::downgrade(&session) as _);
-    match streamable::conclude(exchange, Presence::Nothing, HalfClose::Tolerate) {
+    match answer::conclude(exchange, Presence::Nothing, HalfClose::Tolerate) {
         Outcome::Respond(response) => Outcome::Respond(name(response, &session)),
         Outcome::Wait { reply, half_close } => {
             let reply = Box::pin(async move { name(reply.await, &session) });
@@ -64,18 +65,18 @@ pub(super) fn post(
     let session = match find(core, &incoming.head) {
         Ok(session) => session,
         Err((status, refusal)) => {
-            return streamable::refuse_with(status, streamable::message_id(&message), &refusal);
+            return answer::refuse_with(status, message.id(), &refusal);
         }
     };
     if !matches!(message, Message::Request { .. }) {
         let sink = Exchange::plain(&core.env, Form::Json);
-        duplex::take(core, &session, message, meta, &duplex::Origin::post(incoming, sink));
+        message::take(core, &session, message, meta, &Origin::post(incoming, sink));
         return Outcome::Respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
-    duplex::take(core, &session, message, meta, &duplex::Origin::post(incoming, exchange.clone()));
+    message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
     let presence = exchange.presence().unwrap_or(Presence::Nothing);
-    streamable::conclude(exchange, presence, HalfClose::Tolerate)
+    answer::conclude(exchange, presence, HalfClose::Tolerate)
 }
 
 /// Serves an array of messages.
@@ -87,12 +88,12 @@ pub(super) fn batch(
 ) -> Outcome {
     let session = match find(core, &incoming.head) {
         Ok(session) if session.revision().allows_batch() => session,
-        Ok(_) => return streamable::refuse(None, &streamable::no_batch()),
+        Ok(_) => return answer::refuse(None, &batch::refusal()),
         // Without a session the array itself is what is wrong, whoever sent it.
         Err((StatusCode::BadRequest, _)) => {
-            return streamable::refuse(None, &streamable::no_batch());
+            return answer::refuse(None, &batch::refusal());
         }
-        Err((status, refusal)) => return streamable::refuse_with(status, None, &refusal),
+        Err((status, refusal)) => return answer::refuse_with(status, None, &refusal),
     };
     let header = incoming.head.header("mcp-protocol-version");
     let is_legacy = |item: &Result<Message, Malformed>| match item {
@@ -101,19 +102,19 @@ pub(super) fn batch(
     };
     if !items.iter().all(is_legacy) {
         let reason = "initialize and requests with metadata of their own do not go into a batch";
-        return streamable::refuse(None, &Refusal::new(code::INVALID_REQUEST, reason));
+        return answer::refuse(None, &Refusal::new(code::INVALID_REQUEST, reason));
     }
     let wants_answer =
         |item: &Result<Message, Malformed>| matches!(item, Ok(Message::Request { .. }) | Err(_));
     if !items.iter().any(wants_answer) {
         let sink = Exchange::plain(&core.env, Form::Json);
-        Batch::run(core, &session, items, &duplex::Origin::post(incoming, sink));
+        Batch::run(core, &session, items, &Origin::post(incoming, sink));
         return Outcome::Respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
-    Batch::run(core, &session, items, &duplex::Origin::post(incoming, exchange.clone()));
+    Batch::run(core, &session, items, &Origin::post(incoming, exchange.clone()));
     let presence = exchange.presence().unwrap_or(Presence::Nothing);
-    streamable::conclude(exchange, presence, HalfClose::Tolerate)
+    answer::conclude(exchange, presence, HalfClose::Tolerate)
 }
 
 /// Opens the standalone stream of a session, or resumes a cut one.
@@ -123,12 +124,14 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         Err((status, refusal)) => return Outcome::Respond(text(status, &refusal.message)),
     };
     let Link::Streams(streams) = &session.link else {
-        return not_allowed("POST", "this session has a stream already");
+        return answer::not_allowed("POST", "this session has a stream already");
     };
-    if !streamable::takes_stream(&incoming.head) {
-        return not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
+    if !takes_stream(&incoming.head) {
+        return answer::not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
     }
-    let Some(slot) = StreamSlot::take(&core.env) else { return Outcome::Respond(no_stream()) };
+    let Some(slot) = StreamSlot::take(&core.env) else {
+        return Outcome::Respond(answer::no_stream());
+    };
     let outbox = Outbox::new(core.env.clone(), WhenFull::DropNotifications);
     let attached = |stream: u32| {
         let (session, outbox) = (session.clone(), outbox.clone());
@@ -174,13 +177,6 @@ pub(super) fn delete(core: &Core, head: &Head) -> Outcome {
         Err((status, refusal)) => text(status, &refusal.message),
     };
     Outcome::Respond(response)
-}
-
-/// The answer to a stream above `limits.streams`.
-pub(super) fn no_stream() -> Response {
-    let mut response = text(StatusCode::ServiceUnavailable, "too many open streams");
-    set_header(&mut response, "retry-after", "5");
-    response
 }
 
 /// Finds the session that a request names. An unknown one is 404, which makes clients start anew;

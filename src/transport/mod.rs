@@ -2,6 +2,8 @@
 //!
 //! This is the edge: it alone reads headers. What it hands to dispatch is complete.
 
+mod accept;
+mod answer;
 mod batch;
 mod cors;
 mod duplex;
@@ -10,6 +12,7 @@ mod event_stream;
 mod exchange;
 mod header;
 mod legacy;
+mod message;
 mod metered;
 mod modern;
 mod sse;

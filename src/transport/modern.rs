@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http_types::StatusCode;
 
+use super::accept::takes_stream;
 use super::event_stream::{Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
-use super::{header, streamable};
+use super::{answer, header};
 use crate::core::Core;
 use crate::dispatch::{Request, dispatch, is_known};
 use crate::http::response::{json, set_header};
@@ -25,24 +26,24 @@ pub(super) fn post(
 ) -> Outcome {
     // Only requests are classified as modern.
     let Message::Request { id, method, params } = message else {
-        return streamable::refuse(None, &Refusal::new(code::INVALID_REQUEST, "not a request"));
+        return answer::refuse(None, &Refusal::new(code::INVALID_REQUEST, "not a request"));
     };
     let head = &incoming.head;
     if let Err(refusal) = header::check(head, &method, &params) {
-        return streamable::refuse(Some(&id), &refusal);
+        return answer::refuse(Some(&id), &refusal);
     }
     // An unknown method is 404 whatever else is wrong with it: that tells a client the era.
     if is_known(&method, revision)
         && let Err(refusal) = header::check_params(core, head, &method, &params)
     {
-        return streamable::refuse(Some(&id), &refusal);
+        return answer::refuse(Some(&id), &refusal);
     }
     let form = match &*method {
-        "subscriptions/listen" if streamable::takes_stream(head) => Form::Stream,
+        "subscriptions/listen" if takes_stream(head) => Form::Stream,
         "subscriptions/listen" => {
             let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
             let status = StatusCode::NotAcceptable;
-            return streamable::refuse_with(status, Some(&id), &refusal);
+            return answer::refuse_with(status, Some(&id), &refusal);
         }
         _ => form,
     };
@@ -69,5 +70,5 @@ pub(super) fn post(
         remote: incoming.peer.address.clone(),
     };
     dispatch(core, request);
-    streamable::conclude(exchange, Presence::Exchange(scope), HalfClose::Gone)
+    answer::conclude(exchange, Presence::Exchange(scope), HalfClose::Gone)
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http_types::StatusCode;
 
-use super::duplex::{self, Origin, SharedStream};
-use super::endpoint::not_allowed;
+use super::answer;
+use super::duplex::{self, SharedStream};
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
-use super::legacy::no_stream;
+use super::message::Origin;
 use crate::core::Core;
 use crate::http::response::{response, text};
 use crate::http::{Head, Incoming, Outcome};
@@ -20,12 +20,14 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let accepts = head.headers("accept").flat_map(|value| value.split(','));
     let mut ranges = accepts.map(|range| range.split(';').next().unwrap_or_default().trim());
     if !core.options.legacy_sse {
-        return not_allowed("POST", "open a session with POST first");
+        return answer::not_allowed("POST", "open a session with POST first");
     }
     if !ranges.any(|range| range.eq_ignore_ascii_case("text/event-stream")) {
-        return not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
+        return answer::not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
     }
-    let Some(slot) = StreamSlot::take(&core.env) else { return Outcome::Respond(no_stream()) };
+    let Some(slot) = StreamSlot::take(&core.env) else {
+        return Outcome::Respond(answer::no_stream());
+    };
     let outbox = Outbox::new(core.env.clone(), WhenFull::Close);
     let session = match core.sessions.open(Link::Duplex(outbox.clone())) {
         Ok(session) => session,

@@ -14,9 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use futures_lite::{StreamExt, future};
 use http_types::{Response, StatusCode};
 
-use super::duplex::{self, Origin, SharedStream};
+use super::answer;
+use super::duplex::{self, SharedStream};
 use super::event_stream::StreamSlot;
-use super::legacy::no_stream;
+use super::message::Origin;
 use super::metered::Metered;
 use crate::clock::Alarm;
 use crate::core::Core;
@@ -43,7 +44,9 @@ pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
         Ok(accept) => accept,
         Err(response) => return Outcome::Respond(*response),
     };
-    let Some(slot) = StreamSlot::take(&core.env) else { return Outcome::Respond(no_stream()) };
+    let Some(slot) = StreamSlot::take(&core.env) else {
+        return Outcome::Respond(answer::no_stream());
+    };
     let mut headers = vec![("upgrade", "websocket".to_owned()), ("sec-websocket-accept", accept)];
     // Echoed only when offered: clients hang up on a missing one and on an uninvited one.
     if incoming.head.has_token("sec-websocket-protocol", SUBPROTOCOL) {
