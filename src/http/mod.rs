@@ -11,6 +11,7 @@
 
 mod body;
 pub(crate) mod connection;
+mod date;
 mod decode;
 mod guard;
 mod head;

@@ -2,7 +2,7 @@
 
 use http_types::StatusCode;
 
-use super::response::date;
+use super::date::date;
 use crate::stats::{Counter, Counters};
 
 /// A request that ends here. The connection closes after the reply, because what follows a broken

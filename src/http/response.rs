@@ -3,11 +3,9 @@
 //! `http_types` panics on values beyond ASCII and `async_h1` writes line ends inside a value as
 //! they are, so both are kept out here, whatever the layers above put in.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_h1::server::Encoder;
 use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncReadExt, Cursor};
@@ -15,6 +13,7 @@ use http_types::headers::HeaderName;
 use http_types::{Body, Method, Response, StatusCode};
 
 use super::Version;
+use super::date::date;
 use super::guard::is_token_byte;
 use crate::env::Env;
 use crate::level::Level;
@@ -132,23 +131,6 @@ pub(super) fn upgrade_head(headers: &[(&'static str, String)]) -> Option<Vec<u8>
     response.insert_header("connection", "upgrade");
     date(|date| response.insert_header("date", date));
     Some(head_bytes(&response))
-}
-
-/// Calls `use_date` with the present time as a Date field has it, formatted once per second.
-pub(super) fn date<T>(use_date: impl FnOnce(&str) -> T) -> T {
-    // A cache of the clock, not state: each I/O thread fills its own.
-    thread_local! {
-        static CACHE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
-    }
-    let present = SystemTime::now();
-    let second = present.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    CACHE.with_borrow_mut(|(cached, text)| {
-        if *cached != second || text.is_empty() {
-            *cached = second;
-            *text = httpdate::fmt_http_date(present);
-        }
-        use_date(text)
-    })
 }
 
 /// Writes a head without framing: for replies that have no body or end with the connection.

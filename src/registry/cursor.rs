@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::registry::tool::check_name;
+use crate::registry::name::check_name;
 
 /// Allows another meaning later without mistaking one for the other.
 const VERSION: &str = "v1:";

@@ -6,6 +6,7 @@
 mod cursor;
 mod entry;
 mod header_param;
+mod name;
 mod param;
 mod problem;
 mod recursion;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Result};
 use crate::json::{compact, push_raw_member, push_string, push_text_member};
 use crate::registry::Schema;
-use crate::registry::tool::check_name;
+use crate::registry::name::check_name;
 
 /// Above it not every integer is a `f64`, so a bound would not be the one that the host wrote.
 const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;

@@ -11,13 +11,11 @@ use crate::error::{Error, Result};
 use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
 use crate::protocol::Revision;
 use crate::registry::header_param::{self, HeaderParam};
+use crate::registry::name::check_name;
 use crate::registry::{Param, Schema, param};
 
 /// The input schema of a tool without arguments, as the specification words it.
 const NO_ARGUMENTS: &str = r#"{"type":"object","additionalProperties":false}"#;
-
-/// A longer name is legal, yet some clients and the conformance suite refuse it.
-const NAME_BYTES_MAX: usize = 64;
 
 /// How a tool behaves; clients ask their user depending on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -271,15 +269,6 @@ impl Input {
         let headers = header_param::extract(schema.value())?;
         Ok(Input { text, schema, headers, given })
     }
-}
-
-/// Names of tools and parameters: what every client and model API accepts.
-pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
-    let good = |ch: char| ch.is_ascii_alphanumeric() || "_.-".contains(ch);
-    if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(good) {
-        return Ok(());
-    }
-    Err(Error::Config(format!("{what} name {name:?} is not 1 to 64 of A-Z a-z 0-9 _ . -")))
 }
 
 fn check_icons(json: &str) -> Result<String> {
