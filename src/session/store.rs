@@ -42,15 +42,28 @@ impl SessionStore {
     /// # Errors
     /// [`Error::Io`] when the system has no randomness to give.
     pub(crate) fn open(&self, link: Link) -> Result<Arc<Session>> {
+        let session = self.prepare(link)?;
+        self.keep(&session);
+        Ok(session)
+    }
+
+    /// Makes a session that nobody finds until it is kept.
+    ///
+    /// # Errors
+    /// As [`SessionStore::open`].
+    pub(crate) fn prepare(&self, link: Link) -> Result<Arc<Session>> {
         let mut random = [0u8; 16];
         getrandom::fill(&mut random)
             .map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
-        let id: Box<str> = URL_SAFE_NO_PAD.encode(random).into();
-        let session = Session::new(&self.env, id.clone(), link);
+        Ok(Session::new(&self.env, URL_SAFE_NO_PAD.encode(random).into(), link))
+    }
+
+    /// Takes a prepared session in; another one may have to make room.
+    pub(crate) fn keep(&self, session: &Arc<Session>) {
         let evicted = {
             let mut live = lock(&self.live);
-            let evicted = self.make_room(&mut live, &session);
-            live.insert(id, session.clone());
+            let evicted = self.make_room(&mut live, session);
+            live.insert(session.id.clone(), session.clone());
             if live.len() == 1 {
                 self.expiry.set(self.env.limits.session_idle_time);
             }
@@ -62,7 +75,6 @@ impl SessionStore {
             self.env.counters.sessions_evicted.up();
             self.finish(&evicted, Close::Session);
         }
-        Ok(session)
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Session>> {

@@ -29,7 +29,7 @@ pub(super) fn initialize(
     message: Message,
     meta: Box<Meta>,
 ) -> Outcome {
-    let session = match core.sessions.open(Link::Streams(Streams::new(core.env.clone()))) {
+    let session = match core.sessions.prepare(Link::Streams(Streams::new(core.env.clone()))) {
         Ok(session) => session,
         Err(error) => {
             core.env.log(Level::Error, "session", format_args!("{error}"));
@@ -39,10 +39,11 @@ pub(super) fn initialize(
     // A plain exchange: a client that loses this answer initializes again.
     let exchange = Exchange::plain(&core.env, form);
     message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
+    // Kept only now: a handshake that fails must not cost somebody else's session its place.
     if session.handshake().is_none() {
-        core.sessions.end(&session.id, Close::Done);
         return answer::conclude(exchange, Presence::Nothing, HalfClose::Tolerate);
     }
+    core.sessions.keep(&session);
     core.changes.subscribe(Arc::downgrade(&session) as _);
     match answer::conclude(exchange, Presence::Nothing, HalfClose::Tolerate) {
         Outcome::Respond(response) => Outcome::Respond(name(response, &session)),
