@@ -155,6 +155,9 @@ typedef struct emcp_config {
     uint32_t max_target_bytes; /* Bytes of a request target. Default 4 KiB. */
     uint32_t max_header_fields; /* Header fields of one request. Default 64. */
     uint32_t max_body_bytes; /* Bytes of a request body or WebSocket message. Default 1 MiB. */
+    /* Bytes of unfinished bodies and WebSocket messages in the whole server. Default 64 MiB; not
+     * below max_body_bytes. */
+    uint32_t max_held_bytes;
     uint32_t max_result_bytes; /* Bytes of one tool result. Default 4 MiB. */
     /* Bytes that wait for one client; one that stops reading is closed. Default 8 MiB. */
     uint32_t max_outbox_bytes;

@@ -20,6 +20,7 @@ mod core;
 mod dispatch;
 mod env;
 mod error;
+mod held;
 mod hooks;
 mod http;
 mod identity;

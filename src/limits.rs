@@ -35,6 +35,10 @@ pub struct Limits {
     pub header_count: usize,
     /// Bytes of one request body or WebSocket message. Default 1 MiB; above it 413 or close 1009.
     pub body_bytes: usize,
+    /// Bytes of unfinished bodies and WebSocket messages in the whole server. Default 64 MiB: what
+    /// `connections` and `body_bytes` allow together would be gigabytes. Above it 503 or close
+    /// 1013. Not below `body_bytes`.
+    pub held_bytes: usize,
     /// Nesting of one JSON message. Default 64: a deep document costs stack in any reader.
     pub json_depth: usize,
     /// Messages in one batch of revision 2025-03-26. Default 64: one small POST must not start
@@ -93,6 +97,7 @@ impl Default for Limits {
             target_bytes: 4 * 1024,
             header_count: 64,
             body_bytes: 1024 * 1024,
+            held_bytes: 64 * 1024 * 1024,
             json_depth: 64,
             batch: 64,
             result_bytes: 4 * 1024 * 1024,

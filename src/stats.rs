@@ -46,6 +46,8 @@ counters! {
     requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, method or size.";
     requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
+    held_bytes: "gauge", "Bytes of unfinished bodies and WebSocket messages.";
+    messages_crowded_out: "counter", "Messages refused because limits.held_bytes was reached.";
     writes_stalled: "counter", "Connections closed because the client stopped reading.";
     bytes_in: "counter", "Bytes read from clients.";
     bytes_out: "counter", "Bytes written to clients.";
@@ -93,9 +95,19 @@ impl Counter {
         self.0.fetch_sub(1, Relaxed);
     }
 
+    pub(crate) fn sub(&self, n: usize) {
+        self.0.fetch_sub(n as u64, Relaxed);
+    }
+
+    /// Goes up by `n` if the result stays within `cap`; tells whether it did.
+    pub(crate) fn add_within(&self, n: usize, cap: usize) -> bool {
+        let within = |value: u64| value.checked_add(n as u64).filter(|sum| *sum <= cap as u64);
+        self.0.fetch_update(Relaxed, Relaxed, within).is_ok()
+    }
+
     /// Goes up if the result stays within `cap`; tells whether it did.
     pub(crate) fn up_within(&self, cap: usize) -> bool {
-        self.0.fetch_update(Relaxed, Relaxed, |n| (n < cap as u64).then_some(n + 1)).is_ok()
+        self.add_within(1, cap)
     }
 
     pub(crate) fn value(&self) -> u64 {

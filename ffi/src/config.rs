@@ -78,6 +78,9 @@ pub struct emcp_config {
     pub max_header_fields: u32,
     /// Bytes of a request body or WebSocket message. Default 1 MiB.
     pub max_body_bytes: u32,
+    /// Bytes of unfinished bodies and WebSocket messages in the whole server. Default 64 MiB; not
+    /// below max_body_bytes.
+    pub max_held_bytes: u32,
     /// Bytes of one tool result. Default 4 MiB.
     pub max_result_bytes: u32,
     /// Bytes that wait for one client; one that stops reading is closed. Default 8 MiB.
@@ -218,6 +221,7 @@ fn limits(config: &emcp_config) -> Limits {
     count(&mut limits.header_count, config.max_header_fields);
     count(&mut limits.body_bytes, config.max_body_bytes);
     count(&mut limits.result_bytes, config.max_result_bytes);
+    count(&mut limits.held_bytes, config.max_held_bytes);
     count(&mut limits.outbox_bytes, config.max_outbox_bytes);
     count(&mut limits.outbox_frames, config.max_outbox_messages);
     count(&mut limits.replay_bytes, config.max_replay_bytes);

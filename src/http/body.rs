@@ -60,6 +60,11 @@ impl Dechunker {
         Ok(input.len() - rest.len())
     }
 
+    /// Bytes of the body so far.
+    pub(super) fn length(&self) -> usize {
+        self.body.len()
+    }
+
     /// The body, once its last line has arrived.
     pub(super) fn finished(&mut self) -> Option<Vec<u8>> {
         matches!(self.state, State::Done).then(|| std::mem::take(&mut self.body))

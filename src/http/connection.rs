@@ -25,6 +25,7 @@ use super::{
     BoxFuture, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, Takeover, Version,
 };
 use crate::env::Env;
+use crate::held::Held;
 use crate::level::Level;
 use crate::shield::shielded;
 
@@ -223,21 +224,25 @@ impl Connection {
     async fn read_sized(&mut self, length: usize) -> Result<Vec<u8>, Stop> {
         // Grows with what arrives: a promise alone must not cost memory.
         let mut body = self.wire.take(length);
+        let mut held = Held::new(self.env.clone());
         while body.len() < length {
             let arrival = self.wire.more_into(&mut body, length).await;
             check_arrival(arrival, BODY_LATE)?;
+            check_held(held.grow_to(body.len()))?;
         }
         Ok(body)
     }
 
     async fn read_chunked(&mut self, limit: usize) -> Result<Vec<u8>, Stop> {
         let mut dechunker = Dechunker::new(limit);
+        let mut held = Held::new(self.env.clone());
         loop {
             let used = dechunker.push(self.wire.buffered())?;
             self.wire.consume(used);
             if let Some(body) = dechunker.finished() {
                 return Ok(body);
             }
+            check_held(held.grow_to(dechunker.length()))?;
             self.more(BODY_LATE).await?;
         }
     }
@@ -334,6 +339,11 @@ impl Connection {
         let persist = head.persist && self.requests < self.env.limits.requests_per_connection;
         Terms { method: head.method, version: head.version, persist }
     }
+}
+
+fn check_held(is_allowed: bool) -> Result<(), Stop> {
+    let busy = Reject::new(StatusCode::ServiceUnavailable, "too many unfinished requests");
+    is_allowed.then_some(()).ok_or_else(|| busy.into())
 }
 
 fn check_arrival(arrival: Arrival, late: &'static str) -> Result<(), Stop> {

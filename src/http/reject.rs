@@ -31,6 +31,7 @@ impl Reject {
             StatusCode::PayloadTooLarge
             | StatusCode::UriTooLong
             | StatusCode::RequestHeaderFieldsTooLarge
+            | StatusCode::ServiceUnavailable
             | StatusCode::ExpectationFailed => &counters.requests_refused,
             _ => &counters.requests_malformed,
         }

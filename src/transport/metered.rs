@@ -9,6 +9,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 
 use crate::clock::Alarm;
 use crate::env::Env;
+use crate::held::Held;
 use crate::http::Socket;
 
 /// The socket under a WebSocket.
@@ -17,12 +18,19 @@ pub(super) struct Metered {
     env: Arc<Env>,
     /// Moved on whenever bytes go out: a slow reader of a large message is no stalled one.
     stall: Arc<Alarm>,
+    /// What has arrived of the message under way.
+    held: Held,
 }
 
 impl Metered {
     pub(super) fn new(socket: Socket, env: Arc<Env>) -> Metered {
         let stall = Arc::new(env.clock.alarm());
-        Metered { socket, env, stall }
+        Metered { socket, held: Held::new(env.clone()), env, stall }
+    }
+
+    /// Notes that the message under way is complete.
+    pub(super) fn message_complete(&mut self) {
+        self.held.clear();
     }
 
     /// The deadline for the next byte to go out, for whoever waits for a message to be sent.
@@ -39,6 +47,9 @@ impl AsyncRead for Metered {
     ) -> Poll<io::Result<usize>> {
         let length = ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         self.env.counters.bytes_in.add(length as u64);
+        if !self.held.grow_by(length) {
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+        }
         Poll::Ready(Ok(length))
     }
 }

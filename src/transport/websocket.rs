@@ -1,5 +1,6 @@
 //! WebSocket on the same path: one text message is one JSON-RPC message, in both eras at once.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +153,7 @@ impl Connection {
                 }
             };
             self.pings = 0;
+            self.stream.get_mut().message_complete();
             match received {
                 Ok(Message::Text(text)) => {
                     if text.as_str() != BRIDGE_PING {
@@ -231,6 +233,9 @@ fn fault(error: &WsError) -> Option<(CloseCode, &'static str)> {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
             Some((CloseCode::Size, "message is too large"))
+        }
+        WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
+            Some((CloseCode::Again, "too many unfinished messages"))
         }
         WsError::Utf8(_) => Some((CloseCode::Invalid, "text is not UTF-8")),
         WsError::Protocol(_) => Some((CloseCode::Protocol, "see RFC 6455")),
