@@ -61,17 +61,9 @@ pub unsafe extern "C" fn emcp_put_image(
     data: *const c_void,
     len: usize,
 ) -> i32 {
-    guard_status(|| {
-        // SAFETY: the header obliges the caller to hold a reference.
-        let call = unsafe { self::call(call)? };
-        // SAFETY: the header obliges the caller to pass a string or NULL.
-        let mime = unsafe { required("mime", mime)? };
-        // SAFETY: the header obliges the caller to pass `len` bytes.
-        let data = unsafe { self::data("data", data, len)? };
-        call.put(|draft| {
-            draft.push(mime.len() + base64_bytes(data.len()), || Ok(Content::image(mime, data)))
-        })
-    })
+    // SAFETY: the header obliges the caller to hold a reference, and to pass a string or NULL and
+    // `len` bytes.
+    unsafe { put_media(call, mime, data, len, |mime, data| Content::image(mime, data)) }
 }
 
 /// Appends a sound; emcp encodes it. `mime`: for example "audio/wav". Clients of revision
@@ -83,16 +75,30 @@ pub unsafe extern "C" fn emcp_put_audio(
     data: *const c_void,
     len: usize,
 ) -> i32 {
+    // SAFETY: the header obliges the caller to hold a reference, and to pass a string or NULL and
+    // `len` bytes.
+    unsafe { put_media(call, mime, data, len, |mime, data| Content::audio(mime, data)) }
+}
+
+/// Appends a block that `make` builds from bytes and their media type.
+///
+/// # Safety
+/// `call` is held by the caller, `mime` is a string or NULL, `data` has `len` bytes.
+unsafe fn put_media(
+    call: *mut emcp_call,
+    mime: *const c_char,
+    data: *const c_void,
+    len: usize,
+    make: impl FnOnce(&str, &[u8]) -> Content,
+) -> i32 {
     guard_status(|| {
-        // SAFETY: the header obliges the caller to hold a reference.
+        // SAFETY: passed on to our caller.
         let call = unsafe { self::call(call)? };
-        // SAFETY: the header obliges the caller to pass a string or NULL.
+        // SAFETY: passed on to our caller.
         let mime = unsafe { required("mime", mime)? };
-        // SAFETY: the header obliges the caller to pass `len` bytes.
+        // SAFETY: passed on to our caller.
         let data = unsafe { self::data("data", data, len)? };
-        call.put(|draft| {
-            draft.push(mime.len() + base64_bytes(data.len()), || Ok(Content::audio(mime, data)))
-        })
+        call.put(|draft| draft.push(mime.len() + base64_bytes(data.len()), || Ok(make(mime, data))))
     })
 }
 

@@ -99,9 +99,9 @@ impl CallHandle {
     /// Sends a log message on the stream of this call, if the client wants that level; tells
     /// whether the call is still open. `data` is any JSON text.
     pub fn log(&self, level: Level, logger: Option<&str>, data: &str) -> bool {
-        let wanted = match &self.0.session {
-            Some(session) if !self.0.revision.is_modern() => session.wants_log(level),
-            _ => self.0.meta.wants_log(level),
+        let wanted = match self.0.legacy_session() {
+            Some(session) => session.wants_log(level),
+            None => self.0.meta.wants_log(level),
         };
         let sink = lock(&self.0.sink);
         if let (Some(sink), true) = (&*sink, wanted) {
@@ -114,11 +114,9 @@ impl CallHandle {
     pub fn has_capability(&self, name: &str) -> bool {
         #[derive(Deserialize)]
         struct Capabilities<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
-        let declared = match &self.0.session {
-            Some(session) if !self.0.revision.is_modern() => {
-                session.handshake().map(|settled| settled.capabilities)
-            }
-            _ => self.0.meta.capabilities.clone(),
+        let declared = match self.0.legacy_session() {
+            Some(session) => session.handshake().map(|settled| settled.capabilities),
+            None => self.0.meta.capabilities.clone(),
         };
         let Some(declared) = declared else { return false };
         serde_json::from_str::<Capabilities<'_>>(&declared)

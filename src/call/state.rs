@@ -199,6 +199,12 @@ impl CallState {
         shielded(&self.env, "the audit hook", || self.env.hooks.audit(record));
     }
 
+    /// The session that speaks for the client; none for a modern request, which says everything
+    /// itself.
+    pub(super) fn legacy_session(&self) -> Option<&Session> {
+        self.session.as_deref().filter(|_| !self.revision.is_modern())
+    }
+
     pub(super) fn caller(&self) -> &Caller {
         self.caller.get_or_init(|| {
             Caller::new(

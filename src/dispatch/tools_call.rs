@@ -57,7 +57,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
 
 fn start(
     core: &Arc<Core>,
-    request: Request,
+    mut request: Request,
     arguments: Box<RawValue>,
     running: Arc<Running<ToolFn>>,
     slot: CallSlot,
@@ -69,7 +69,8 @@ fn start(
         id: request.id.clone(),
         tool: tool.name.as_str().into(),
         arguments,
-        meta: request.meta.clone(),
+        // Moved and not copied: a refusal of the request does not need it.
+        meta: std::mem::take(&mut request.meta),
         revision: request.revision,
         session: request.session.clone(),
         transport: request.transport,

@@ -4,22 +4,38 @@ use std::sync::Arc;
 
 use http_types::{Response, StatusCode};
 
-use super::event_stream::Presence;
+use super::event_stream::{Presence, StreamSlot};
 use super::exchange::{Exchange, modern_status};
 use crate::http::response::{json, set_header, text};
 use crate::http::{HalfClose, Outcome};
 use crate::protocol::Refusal;
-use crate::rpc::{Id, write};
+use crate::rpc::{Id, code, write};
+use crate::session::InFlight;
 
-/// What happens to an exchange after dispatch has run.
-pub(super) fn conclude(
+/// What happens to a modern exchange after dispatch has run: a client that leaves has cancelled.
+pub(super) fn conclude_modern(
+    exchange: Arc<Exchange>,
+    scope: Arc<InFlight>,
+    slot: Option<StreamSlot>,
+) -> Outcome {
+    conclude(exchange, Presence::Exchange(scope), slot, HalfClose::Gone)
+}
+
+/// What happens to a legacy exchange after dispatch has run: it outlives its connection.
+pub(super) fn conclude_legacy(exchange: Arc<Exchange>) -> Outcome {
+    let presence = exchange.presence();
+    conclude(exchange, presence, None, HalfClose::Tolerate)
+}
+
+fn conclude(
     exchange: Arc<Exchange>,
     presence: Presence,
+    slot: Option<StreamSlot>,
     half_close: HalfClose,
 ) -> Outcome {
     match exchange.ready() {
         Some(response) => Outcome::Respond(response),
-        None => Outcome::Wait { reply: Box::pin(exchange.respond(presence)), half_close },
+        None => Outcome::Wait { reply: Box::pin(exchange.respond(presence, slot)), half_close },
     }
 }
 
@@ -40,7 +56,18 @@ pub(super) fn refuse_with(status: StatusCode, id: Option<&Id>, refusal: &Refusal
 
 /// The answer to a stream above `limits.streams`.
 pub(super) fn no_stream() -> Response {
-    let mut response = text(StatusCode::ServiceUnavailable, "too many open streams");
+    later(text(StatusCode::ServiceUnavailable, NO_STREAM))
+}
+
+/// The same in JSON-RPC: to a modern client a bare status looks like a server of the older era.
+pub(super) fn no_stream_for(id: &Id) -> Response {
+    let body = write::error(Some(id), code::INTERNAL_ERROR, NO_STREAM, None);
+    later(json(StatusCode::ServiceUnavailable, body))
+}
+
+const NO_STREAM: &str = "too many open streams";
+
+fn later(mut response: Response) -> Response {
     set_header(&mut response, "retry-after", "5");
     response
 }

@@ -15,6 +15,17 @@ pub(super) fn refusal() -> Refusal {
     Refusal::new(code::INVALID_REQUEST, "batches exist in sessions of revision 2025-03-26 only")
 }
 
+/// The refusal of a message that belongs to no session's batch.
+pub(super) fn misplaced() -> Refusal {
+    let reason = "initialize and requests with metadata of their own do not go into a batch";
+    Refusal::new(code::INVALID_REQUEST, reason)
+}
+
+/// Tells whether `item` gets an answer; what is malformed gets an error.
+pub(super) fn wants_answer(item: &Result<Message, Malformed>) -> bool {
+    matches!(item, Ok(Message::Request { .. }) | Err(_))
+}
+
 /// Collects the answers to one batch.
 pub(super) struct Batch {
     parent: Arc<dyn ReplySink>,
@@ -35,10 +46,7 @@ impl Batch {
         items: Vec<Result<Message, Malformed>>,
         origin: &Origin,
     ) {
-        let wants_answer = |item: &&Result<Message, Malformed>| {
-            matches!(item, Ok(Message::Request { .. }) | Err(_))
-        };
-        let open = items.iter().filter(wants_answer).count();
+        let open = items.iter().filter(|item| wants_answer(item)).count();
         let state = Mutex::new(State { open, answers: Vec::with_capacity(open) });
         let batch = Arc::new(Batch { parent: origin.sink.clone(), state });
         let origin = Origin { sink: batch, ..origin.clone() };
@@ -59,11 +67,7 @@ impl Batch {
         match classify(&message, Channel::Duplex) {
             Verdict::Legacy(meta) => message::take(core, session, message, meta, origin),
             Verdict::Refuse(refusal) => message::refuse(origin, id.as_ref(), &refusal),
-            _ => {
-                let reason = "initialize and requests with metadata do not go into a batch";
-                let refusal = Refusal::new(code::INVALID_REQUEST, reason);
-                message::refuse(origin, id.as_ref(), &refusal);
-            }
+            _ => message::refuse(origin, id.as_ref(), &misplaced()),
         }
     }
 

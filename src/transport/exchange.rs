@@ -92,13 +92,13 @@ impl Exchange {
     }
 
     /// What happens to the work when the client of this exchange leaves.
-    pub(super) fn presence(&self) -> Option<Presence> {
-        let resumable = self.resumable.as_ref()?;
-        Some(Presence::Attached {
+    pub(super) fn presence(&self) -> Presence {
+        let Some(resumable) = &self.resumable else { return Presence::Nothing };
+        Presence::Attached {
             session: resumable.session.clone(),
             stream: resumable.stream,
             outbox: self.outbox.clone(),
-        })
+        }
     }
 
     /// The answer if it is there already. Spares the quick methods a second look at the reactor.
@@ -115,11 +115,15 @@ impl Exchange {
         }
     }
 
-    /// Waits for the first thing to say and answers in the form that it calls for.
-    pub(super) async fn respond(self: Arc<Self>, presence: Presence) -> Response {
+    /// Waits for the first thing to say and answers in the form that it calls for. `slot` is the
+    /// stream's place if its caller had to take one before.
+    pub(super) async fn respond(
+        self: Arc<Self>,
+        presence: Presence,
+        mut slot: Option<StreamSlot>,
+    ) -> Response {
         let alarm = self.env.clock.alarm();
         alarm.set(self.env.limits.keepalive_time);
-        let mut slot = None;
         let first = loop {
             let next = poll_fn(|cx| match self.outbox.poll_next(cx) {
                 Poll::Ready(next) => Poll::Ready(Some(next)),
@@ -127,16 +131,16 @@ impl Exchange {
             });
             match next.await {
                 Some(Ok(Frame::Reply { text, error, .. }))
-                    if self.prefers_json(error) || slot.is_none() && !self.take(&mut slot) =>
+                    if self.prefers_json(error) || !self.hold(&mut slot) =>
                 {
                     return self.as_json(&text, error);
                 }
-                Some(Ok(frame)) if slot.is_some() || self.take(&mut slot) => break Some(frame),
+                Some(Ok(frame)) if self.hold(&mut slot) => break Some(frame),
                 // No stream is free: the notification is lost, the answer will come as JSON.
                 Some(Ok(_)) => self.env.counters.notifications_dropped.up(),
                 Some(Err(why)) => return closed(why),
                 // A silent call of many seconds: a stream with comments keeps proxies patient.
-                None if self.form != Form::Json && self.take(&mut slot) => {
+                None if self.form != Form::Json && self.hold(&mut slot) => {
                     self.start_streaming();
                     break None;
                 }
@@ -159,8 +163,11 @@ impl Exchange {
         is_first && (self.form != Form::Stream || self.status(error) != StatusCode::Ok)
     }
 
-    fn take(&self, slot: &mut Option<StreamSlot>) -> bool {
-        *slot = StreamSlot::take(&self.env);
+    /// Makes sure of a place for the stream; tells whether there is one.
+    fn hold(&self, slot: &mut Option<StreamSlot>) -> bool {
+        if slot.is_none() {
+            *slot = StreamSlot::take(&self.env);
+        }
         slot.is_some()
     }
 

@@ -12,7 +12,7 @@ use super::message::Origin;
 use super::{answer, batch, message};
 use crate::core::Core;
 use crate::http::response::{response, set_header, text};
-use crate::http::{HalfClose, Head, Incoming, Outcome};
+use crate::http::{Head, Incoming, Outcome};
 use crate::level::Level;
 use crate::protocol::{Channel, Meta, Refusal, Verdict, check_header, classify};
 use crate::rpc::{Malformed, Message, code};
@@ -41,11 +41,11 @@ pub(super) fn initialize(
     message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
     // Kept only now: a handshake that fails must not cost somebody else's session its place.
     if session.handshake().is_none() {
-        return answer::conclude(exchange, Presence::Nothing, HalfClose::Tolerate);
+        return answer::conclude_legacy(exchange);
     }
     core.sessions.keep(&session);
     core.changes.subscribe(Arc::downgrade(&session) as _);
-    match answer::conclude(exchange, Presence::Nothing, HalfClose::Tolerate) {
+    match answer::conclude_legacy(exchange) {
         Outcome::Respond(response) => Outcome::Respond(name(response, &session)),
         Outcome::Wait { reply, half_close } => {
             let reply = Box::pin(async move { name(reply.await, &session) });
@@ -76,8 +76,7 @@ pub(super) fn post(
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
     message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
-    let presence = exchange.presence().unwrap_or(Presence::Nothing);
-    answer::conclude(exchange, presence, HalfClose::Tolerate)
+    answer::conclude_legacy(exchange)
 }
 
 /// Serves an array of messages.
@@ -102,20 +101,16 @@ pub(super) fn batch(
         Err(_) => true,
     };
     if !items.iter().all(is_legacy) {
-        let reason = "initialize and requests with metadata of their own do not go into a batch";
-        return answer::refuse(None, &Refusal::new(code::INVALID_REQUEST, reason));
+        return answer::refuse(None, &batch::misplaced());
     }
-    let wants_answer =
-        |item: &Result<Message, Malformed>| matches!(item, Ok(Message::Request { .. }) | Err(_));
-    if !items.iter().any(wants_answer) {
+    if !items.iter().any(batch::wants_answer) {
         let sink = Exchange::plain(&core.env, Form::Json);
         Batch::run(core, &session, items, &Origin::post(incoming, sink));
         return Outcome::Respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
     Batch::run(core, &session, items, &Origin::post(incoming, exchange.clone()));
-    let presence = exchange.presence().unwrap_or(Presence::Nothing);
-    answer::conclude(exchange, presence, HalfClose::Tolerate)
+    answer::conclude_legacy(exchange)
 }
 
 /// Opens the standalone stream of a session, or resumes a cut one.

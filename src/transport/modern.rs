@@ -5,15 +5,14 @@ use std::sync::Arc;
 use http_types::StatusCode;
 
 use super::accept::takes_stream;
-use super::event_stream::{Presence, StreamSlot};
+use super::event_stream::StreamSlot;
 use super::exchange::{Exchange, Form};
 use super::{answer, header};
 use crate::core::Core;
 use crate::dispatch::{Request, dispatch, is_known};
-use crate::http::response::{json, set_header};
-use crate::http::{HalfClose, Incoming, Outcome};
+use crate::http::{Incoming, Outcome};
 use crate::protocol::{Meta, Refusal, Revision};
-use crate::rpc::{Message, code, write};
+use crate::rpc::{Message, code};
 use crate::session::InFlight;
 
 /// Serves one modern request.
@@ -38,23 +37,18 @@ pub(super) fn post(
     {
         return answer::refuse(Some(&id), &refusal);
     }
-    let form = match &*method {
-        "subscriptions/listen" if takes_stream(head) => Form::Stream,
-        "subscriptions/listen" => {
-            let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
-            let status = StatusCode::NotAcceptable;
-            return answer::refuse_with(status, Some(&id), &refusal);
-        }
-        _ => form,
-    };
-    // A call without a stream is still answered as JSON; a listen would be silent for ever.
-    if method == "subscriptions/listen" && StreamSlot::take(&core.env).is_none() {
-        // In JSON-RPC: a bare status would look like a server of the older era.
-        let text = write::error(Some(&id), code::INTERNAL_ERROR, "too many open streams", None);
-        let mut response = json(StatusCode::ServiceUnavailable, text);
-        set_header(&mut response, "retry-after", "5");
-        return Outcome::Respond(response);
+    let is_listen = method == "subscriptions/listen";
+    if is_listen && !takes_stream(head) {
+        let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
+        return answer::refuse_with(StatusCode::NotAcceptable, Some(&id), &refusal);
     }
+    // Taken at once and kept: a call without a stream is still answered as JSON, but a listen
+    // would be silent for ever.
+    let slot = is_listen.then(|| StreamSlot::take(&core.env)).flatten();
+    if is_listen && slot.is_none() {
+        return Outcome::Respond(answer::no_stream_for(&id));
+    }
+    let form = if is_listen { Form::Stream } else { form };
     let exchange = Exchange::modern(&core.env, form);
     let scope: Arc<InFlight> = Arc::default();
     let request = Request {
@@ -70,5 +64,5 @@ pub(super) fn post(
         remote: incoming.peer.address.clone(),
     };
     dispatch(core, request);
-    answer::conclude(exchange, Presence::Exchange(scope), HalfClose::Gone)
+    answer::conclude_modern(exchange, scope, slot)
 }
