@@ -98,6 +98,15 @@ typedef struct emcp_call emcp_call;
 /* A JSON text that is being written. */
 typedef struct emcp_json emcp_json;
 
+/* One request that the HTTP server of the program has parsed, and its response. */
+typedef struct emcp_http emcp_http;
+
+/* One connection whose bytes the program carries. */
+typedef struct emcp_conn emcp_conn;
+
+/* One peer whose WebSocket the program speaks. */
+typedef struct emcp_peer emcp_peer;
+
 /* ---------------------------------------------------------------------------------------------- */
 /* Text                                                                                           */
 /* ---------------------------------------------------------------------------------------------- */
@@ -108,6 +117,9 @@ typedef struct emcp_str {
     const char *p; /* The first byte. */
     size_t n; /* Bytes. */
 } emcp_str;
+
+/* A view of a NUL-terminated string, valid as long as that is; empty for NULL.   Since 0.1 */
+emcp_str emcp_str_of(const char *text);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Making a server                                                                                */
@@ -297,6 +309,14 @@ typedef struct emcp_adopt {
  * the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when
  * the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Requests that the program has parsed                                                           */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* The request came through a Unix socket or another way that no browser has: Host is not checked.
+ */
+#define EMCP_R_LOCAL 1
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Tools                                                                                          */
@@ -859,6 +879,10 @@ int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
 #define EMCP_E_BUSY -11 /* Called from a callback that the operation would have to wait for. */
 /* A bug in emcp, caught at its border. emcp_last_error() has the details: please report them. */
 #define EMCP_E_PANIC -12
+/* There is nothing to take at the moment. No failure: the `ready` function will be called. */
+#define EMCP_E_AGAIN -13
+#define EMCP_E_EOF -14 /* Nothing more will come, or nothing more is wanted. No failure. */
+#define EMCP_E_DENIED -15 /* The client may not come in. */
 
 /* Describes a status in a few words, for example "not found". Never NULL, also for numbers that
  * are no status.

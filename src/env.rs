@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::hooks::HookSlot;
 use crate::level::Level;
@@ -14,6 +15,7 @@ pub(crate) struct Env {
     pub(crate) limits: Limits,
     pub(crate) counters: Counters,
     pub(crate) clock: Arc<Clock>,
+    pub(crate) callbacks: Callbacks,
     /// Where log lines go; set by the host before the server starts.
     pub(crate) hooks: HookSlot,
 }
@@ -24,6 +26,7 @@ impl Env {
             limits,
             counters: Counters::default(),
             clock: Clock::new(),
+            callbacks: Callbacks::new(),
             hooks: HookSlot::default(),
         })
     }

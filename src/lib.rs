@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod callbacks;
 mod caller;
 mod cancel;
 mod changes;
@@ -18,6 +19,7 @@ mod clock;
 mod content;
 mod core;
 mod dispatch;
+mod door;
 mod env;
 mod error;
 mod held;
@@ -49,6 +51,7 @@ pub use content::{Content, ToolResult};
 pub use core::Options;
 pub use error::{Error, Result};
 pub use hooks::{Audit, Hooks, Outcome};
+pub use http::ParsedRequest;
 pub use identity::Identity;
 pub use json::JsonWriter;
 pub use level::Level;

@@ -149,7 +149,7 @@ pub(crate) fn adopt(fd: OwnedFd, remote: Option<&str>) -> Result<(Socket, Peer)>
 }
 
 fn peer(address: Arc<str>, is_unix: bool) -> Peer {
-    Peer { address, is_unix }
+    Peer { address, is_unix, principal: None }
 }
 
 fn bind_tcp(addr: SocketAddr) -> io::Result<Listener> {

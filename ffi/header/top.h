@@ -97,3 +97,12 @@ typedef struct emcp_call emcp_call;
 
 /* A JSON text that is being written. */
 typedef struct emcp_json emcp_json;
+
+/* One request that the HTTP server of the program has parsed, and its response. */
+typedef struct emcp_http emcp_http;
+
+/* One connection whose bytes the program carries. */
+typedef struct emcp_conn emcp_conn;
+
+/* One peer whose WebSocket the program speaks. */
+typedef struct emcp_peer emcp_peer;

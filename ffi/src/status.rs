@@ -32,6 +32,12 @@ pub const EMCP_E_FORK: i32 = -10;
 pub const EMCP_E_BUSY: i32 = -11;
 /// A bug in emcp, caught at its border. emcp_last_error() has the details: please report them.
 pub const EMCP_E_PANIC: i32 = -12;
+/// There is nothing to take at the moment. No failure: the `ready` function will be called.
+pub const EMCP_E_AGAIN: i32 = -13;
+/// Nothing more will come, or nothing more is wanted. No failure.
+pub const EMCP_E_EOF: i32 = -14;
+/// The client may not come in.
+pub const EMCP_E_DENIED: i32 = -15;
 
 /// Describes a status in a few words, for example "not found". Never NULL, also for numbers that
 /// are no status.
@@ -84,6 +90,9 @@ pub(crate) fn message(status: i32) -> &'static CStr {
         EMCP_E_FORK => c"forked after start",
         EMCP_E_BUSY => c"busy: called from a callback",
         EMCP_E_PANIC => c"internal error",
+        EMCP_E_AGAIN => c"nothing yet",
+        EMCP_E_EOF => c"no more",
+        EMCP_E_DENIED => c"not allowed in",
         _ => c"unknown status",
     }
 }

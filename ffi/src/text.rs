@@ -6,6 +6,7 @@ use std::slice;
 use std::str;
 
 use crate::failure::{Failure, Result};
+use crate::guard::guard;
 
 /// Borrowed UTF-8: `n` bytes at `p`, not NUL-terminated unless a function says so. `p` is never
 /// NULL in what emcp hands out.
@@ -25,6 +26,18 @@ impl emcp_str {
         let p = if text.is_empty() { c"".as_ptr() } else { text.as_ptr().cast() };
         emcp_str { p, n: text.len() }
     }
+}
+
+/// A view of a NUL-terminated string, valid as long as that is; empty for NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_str_of(text: *const c_char) -> emcp_str {
+    guard(emcp_str::view(""), || {
+        if text.is_null() {
+            return emcp_str::view("");
+        }
+        // SAFETY: not NULL; the header obliges the caller to pass a string.
+        emcp_str { p: text, n: unsafe { CStr::from_ptr(text) }.to_bytes().len() }
+    })
 }
 
 /// EMCP_NUL of the header.

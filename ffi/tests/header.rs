@@ -5,11 +5,12 @@ use std::{env, fs, path::Path};
 use cbindgen::{Builder, Config};
 
 /// The sections of the header and the modules they are made of, in the order a user needs them.
-const SECTIONS: [(&str, &str); 13] = [
+const SECTIONS: [(&str, &str); 14] = [
     ("Text", "text"),
     ("Making a server", "config"),
     ("Running a server", "server"),
     ("Sockets of the program", "adopt"),
+    ("Requests that the program has parsed", "request"),
     ("Tools", "tool"),
     ("Inside a call: its arguments", "argument"),
     ("Inside a call: who calls, how long, and what to say meanwhile", "call"),

@@ -131,7 +131,7 @@ fn check_version(line: &[u8]) -> Result<(), Reject> {
     }
 }
 
-fn parse_method(raw: &str) -> Result<Method, Reject> {
+pub(super) fn parse_method(raw: &str) -> Result<Method, Reject> {
     const UNKNOWN: Reject =
         Reject::new(StatusCode::NotImplemented, "the method is not implemented");
     let method = Method::from_str(raw).map_err(|_| UNKNOWN)?;
@@ -143,7 +143,7 @@ fn parse_method(raw: &str) -> Result<Method, Reject> {
     Ok(method)
 }
 
-fn parse_host(
+pub(super) fn parse_host(
     fields: &Fields,
     authority: Option<&str>,
     version: Version,
@@ -220,7 +220,7 @@ fn parse_expectation(fields: &Fields, version: Version) -> Expectation {
 /// Room in the first line for the method, two blanks, the version and the line end.
 const LINE_EXTRA: usize = 64;
 
-const TARGET_TOO_LONG: Reject =
+pub(super) const TARGET_TOO_LONG: Reject =
     Reject::new(StatusCode::UriTooLong, "the request target is too long");
 
 #[cfg(test)]

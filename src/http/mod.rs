@@ -13,6 +13,7 @@ mod body;
 pub(crate) mod connection;
 mod date;
 mod decode;
+mod given;
 mod guard;
 mod head;
 mod reject;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use http_types::{Request, Response};
 
 pub(crate) use connection::serve;
+pub use given::ParsedRequest;
 pub(crate) use head::Head;
 pub(crate) use socket::Socket;
 
@@ -45,6 +47,8 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// Only local processes reach a Unix socket, and no browser does.
     pub(crate) is_unix: bool,
+    /// Who the host has authenticated; `None` when it said nobody.
+    pub(crate) principal: Option<Arc<str>>,
 }
 
 /// The protocol version of a request; replies always say HTTP/1.1 (RFC 9110 section 2.5).

@@ -1,8 +1,9 @@
 //! The replies that the engine gives by itself, before any layer above has seen the request.
 
-use http_types::StatusCode;
+use http_types::{Response, StatusCode};
 
 use super::date::date;
+use super::response::text;
 use crate::stats::{Counter, Counters};
 
 /// A request that ends here. The connection closes after the reply, because what follows a broken
@@ -35,6 +36,11 @@ impl Reject {
             | StatusCode::ExpectationFailed => &counters.requests_refused,
             _ => &counters.requests_malformed,
         }
+    }
+
+    /// The reply as a response, for a request whose head the host has parsed.
+    pub(super) fn to_response(self) -> Response {
+        text(self.status, self.message)
     }
 
     /// The whole reply. Written without `http_types`, so that the path for hostile bytes is short.

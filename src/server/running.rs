@@ -10,6 +10,7 @@ use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::open::{OpenConnections, OpenSlot};
+use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
 use crate::core::Core;
 use crate::env::Env;
@@ -64,6 +65,7 @@ impl Running {
         let (draining, drain) = bounded::<Infallible>(1);
         let executor = Arc::new(Executor::new());
         executor.spawn(core.env.clock.clone().run()).detach();
+        executor.spawn(Callbacks::serve(core.env.clone())).detach();
         let io_ended = Arc::new(Latch::default());
         let io_thread = match start_io_thread(core, executor.clone(), end, io_ended.clone()) {
             Ok(thread) => thread,
@@ -164,7 +166,10 @@ impl Running {
         // Once more, for calls and sessions that were let in just before the first round.
         core.cancel_open_work(CancelReason::Shutdown);
         core.sessions.end_all(Close::Shutdown);
-        if core.pool.stop(rest().max(Duration::from_millis(50))) && io_ended {
+        let workers_ended = core.pool.stop(rest().max(Duration::from_millis(50)));
+        // The ends of streams that the host still reads are news to it.
+        Callbacks::flush(&core.env);
+        if workers_ended && io_ended {
             return Ok(());
         }
         Err(Error::TimedOut("a tool function did not return; its thread is left behind".into()))

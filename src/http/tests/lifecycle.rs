@@ -183,7 +183,7 @@ fn draining_ends_idle_connections_and_marks_busy_ones() {
 fn an_idle_connection_is_small() {
     let (server, _client) = UnixStream::pair().unwrap();
     let socket = Socket::from(Async::new(server).unwrap());
-    let peer = Peer { address: "test".into(), is_unix: true };
+    let peer = Peer { address: "test".into(), is_unix: true, principal: None };
     let bench = Bench::default();
     let future = serve(
         socket,

@@ -180,7 +180,7 @@ impl Bench {
     fn run<T, F: Future<Output = T>>(&self, client: impl FnOnce(Async<UnixStream>) -> F) -> T {
         let (server, peer) = UnixStream::pair().unwrap();
         let socket = Socket::from(Async::new(server).unwrap());
-        let address = Peer { address: "test".into(), is_unix: true };
+        let address = Peer { address: "test".into(), is_unix: true, principal: None };
         let drain = self.drain.1.clone();
         let early = self.early.clone();
         let server = serve(socket, early, address, self.service.clone(), self.env.clone(), drain);
