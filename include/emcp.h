@@ -319,6 +319,98 @@ int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options
 #define EMCP_R_LOCAL 1
 
 /* ---------------------------------------------------------------------------------------------- */
+/* Peers whose WebSocket the program speaks                                                       */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* The program does the handshake and the frames, emcp gets and gives whole text messages: for
+ * programs with a WebSocket server of their own, and for other message channels to a peer. The
+ * sessions, notifications and limits are those of emcp's own WebSocket; pings are the program's.
+ *
+ *     EMCP_INIT(&request);                    what the client sent, see emcp_request
+ *     status = emcp_peer_open(server, &request, &peer, &http_status);
+ *     if (status == EMCP_E_DENIED)
+ *         answer(http_status, emcp_last_error());
+ *     else if (status == EMCP_OK)
+ *         answer_101(emcp_peer_subprotocol(peer));
+ *
+ * A text frame goes in by emcp_peer_feed(). After that, and whenever `ready` has been called,
+ * messages are taken out until there are no more:
+ *
+ *     while ((status = emcp_peer_next(peer, &message)) == EMCP_OK)
+ *         send_text(message.p, message.n);
+ *     if (status == EMCP_E_EOF)
+ *         send_close(emcp_peer_close_code(peer));
+ *
+ * Messages that are not taken wait within max_outbox_bytes; a peer above it ends with code 1008.
+ *
+ * One thread may feed while another takes; two that feed at a time mix their pieces up, and two
+ * that take invalidate each other's views. emcp_stop() ends every peer: its messages may still be
+ * taken, and it is closed whenever it suits the program, also after emcp_destroy(). */
+
+/* Opens a peer; close it with emcp_peer_close().
+ *
+ * `handshake` is the request that opened the WebSocket, a GET. emcp checks its path, Host and
+ * Origin, and which subprotocol it offers; Upgrade, Sec-WebSocket-Version and -Key are for the
+ * program to check. With an empty method there was no handshake and the program trusts the peer:
+ * then only `remote_addr`, `principal`, `ready` and `user` count. `watch_fd` never does.
+ *
+ * Call it before the program answers 101: `http_status`, which may be NULL, gets the status to
+ * answer with when the peer may not come in, and emcp_last_error() has the text.
+ *
+ * Returns EMCP_OK; EMCP_E_DENIED, with 403 for a Host or Origin that is not allowed and when
+ * WebSocket is off, 404 for another path, 503 when max_streams is reached or the server drains,
+ * and other 4xx; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.
+ * Since 0.1 */
+int32_t emcp_peer_open(emcp_server *server,
+                       const emcp_request *handshake,
+                       emcp_peer **out,
+                       int32_t *http_status);
+
+/* Names the subprotocol to echo in Sec-WebSocket-Protocol: "mcp" when the client has offered it,
+ * otherwise NULL: then send no such field. The text is static.   Since 0.1 */
+const char *emcp_peer_subprotocol(emcp_peer *peer);
+
+/* Takes the payload of a text frame, or the next piece of one; `last` is not 0 when it completes
+ * the message. Pieces may be cut anywhere, also inside a character. Copied.
+ *
+ * A whole message is understood before this returns. Its calls run on worker threads; those of
+ * tools with EMCP_T_INLINE run here. Close frames, pings and binary frames are not for emcp: a
+ * program that gets a binary one closes with 1003.
+ *
+ * Returns EMCP_OK; EMCP_E_LIMIT when the message is above max_body_bytes, or unfinished messages
+ * together are above max_held_bytes; EMCP_E_INVALID when the text is not UTF-8, or for a NULL
+ * argument; EMCP_E_EOF when the peer has ended. Unless an argument was NULL the peer has ended
+ * then: close it with emcp_peer_close_code().   Since 0.1 */
+int32_t emcp_peer_feed(emcp_peer *peer, const void *text, size_t len, int32_t last);
+
+/* Takes the next message for the peer. The view is valid until the next emcp_peer_next() or
+ * emcp_peer_close() of this peer; it is not NUL-terminated.
+ *
+ * Returns EMCP_OK; EMCP_E_AGAIN when there is none: `ready` will be called; EMCP_E_EOF when no
+ * more will come: close with emcp_peer_close_code(); EMCP_E_INVALID.   Since 0.1 */
+int32_t emcp_peer_next(emcp_peer *peer, emcp_str *message);
+
+/* Waits until there is something to take, or the peer has ended, for programs without `ready`.
+ *
+ * Returns 1: ask emcp_peer_next(), which may still say EMCP_E_AGAIN; 0: `timeout_ms` is over;
+ * EMCP_E_BUSY from a callback; EMCP_E_INVALID.   Since 0.1 */
+int32_t emcp_peer_wait(emcp_peer *peer, uint32_t timeout_ms);
+
+/* Tells what to put into the close frame: 1000 as long as nothing has ended the peer; 1001 the
+ * server stops; 1007 the text was not UTF-8; 1008 too much waited for the peer; 1009 the message
+ * was too large; 1011 a bug in emcp; 1013 too many unfinished messages.
+ *
+ * A negative status for NULL.   Since 0.1 */
+int32_t emcp_peer_close_code(emcp_peer *peer);
+
+/* Closes the handle, once, at any time: its session ends and its calls are cancelled.
+ *
+ * `ready` never runs after this has returned; when another thread is inside it, this waits. So
+ * hold no lock that `ready` takes. It may be called from inside `ready`. NULL is fine. In a
+ * forked child it does nothing.   Since 0.1 */
+void emcp_peer_close(emcp_peer *peer);
+
+/* ---------------------------------------------------------------------------------------------- */
 /* Tools                                                                                          */
 /* ---------------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,14 @@ pub enum Error {
     Cancelled,
     /// The work did not end in its time.
     TimedOut(String),
+    /// A client may not come in; its HTTP server answers with `status`. Often an `Origin` that is
+    /// not in `allowed_origins`.
+    Denied {
+        /// An HTTP status: 400, 403, 404, 405, 414, 431 or 503.
+        status: u16,
+        /// Says what to change, for whoever reads the client's log.
+        reason: String,
+    },
     /// The operating system refused. Often an address in use or a missing permission.
     Io(io::Error),
 }
@@ -43,6 +51,7 @@ impl fmt::Display for Error {
             | Error::TimedOut(text) => f.write_str(text),
             Error::Exists(what) => write!(f, "{what} exists already"),
             Error::NotFound(what) => write!(f, "{what} does not exist"),
+            Error::Denied { reason, .. } => f.write_str(reason),
             Error::Cancelled => f.write_str("the call has ended"),
             Error::Io(error) => write!(f, "i/o error: {error}"),
         }

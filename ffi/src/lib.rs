@@ -17,6 +17,7 @@ pub mod config;
 pub mod hooks;
 pub mod json;
 pub mod log;
+pub mod peer;
 pub mod request;
 pub mod result;
 pub mod server;

@@ -5,12 +5,13 @@ use std::{env, fs, path::Path};
 use cbindgen::{Builder, Config};
 
 /// The sections of the header and the modules they are made of, in the order a user needs them.
-const SECTIONS: [(&str, &str); 14] = [
+const SECTIONS: [(&str, &str); 15] = [
     ("Text", "text"),
     ("Making a server", "config"),
     ("Running a server", "server"),
     ("Sockets of the program", "adopt"),
     ("Requests that the program has parsed", "request"),
+    ("Peers whose WebSocket the program speaks", "peer"),
     ("Tools", "tool"),
     ("Inside a call: its arguments", "argument"),
     ("Inside a call: who calls, how long, and what to say meanwhile", "call"),
@@ -71,7 +72,7 @@ fn generate(root: &Path) -> String {
 /// What the module's own text says below its first paragraph is for C readers too.
 fn intro(source: &str) -> String {
     let lines = source.lines().take_while(|line| line.starts_with("//!"));
-    let text: Vec<&str> = lines.map(|line| line.trim_start_matches("//!").trim()).collect();
+    let text: Vec<&str> = lines.map(|line| trimmed("//!", line).trim_end()).collect();
     let Some(first_end) = text.iter().position(|line| line.is_empty()) else {
         return String::new();
     };

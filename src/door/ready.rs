@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::sync::lock;
 
 /// A function of the host that says "look again". It may be called without a reason.
-pub(crate) type ReadyFn = Box<dyn Fn() + Send + Sync>;
+pub type ReadyFn = Box<dyn Fn() + Send + Sync>;
 
 /// The host's side of one exchange, connection or peer.
 pub(crate) struct Ready {

@@ -10,6 +10,7 @@ use super::guard::{TARGET_TOO_LONG, is_token_byte, parse_host, parse_method};
 use super::head::{Expectation, Fields, Framing, Head};
 use super::reject::Reject;
 use super::target::Target;
+use crate::env::Env;
 use crate::limits::Limits;
 
 /// A request as the host's own HTTP server has parsed it, without its body.
@@ -41,6 +42,20 @@ impl Head {
         limits: &Limits,
     ) -> Result<Head, Box<Response>> {
         read(request, limits).map_err(|reject| Box::new(reject.to_response()))
+    }
+
+    /// Checks a parsed head for a host that writes its refusals itself; counts them.
+    ///
+    /// # Errors
+    /// Status and reason.
+    pub(crate) fn opening(
+        request: &ParsedRequest<'_>,
+        env: &Env,
+    ) -> Result<Head, (StatusCode, &'static str)> {
+        read(request, &env.limits).map_err(|reject| {
+            reject.counter(&env.counters).up();
+            (reject.status, reject.message)
+        })
     }
 }
 

@@ -26,7 +26,7 @@ use crate::transport::Endpoint;
 /// Everything that exists only while the server runs.
 pub(super) struct Running {
     executor: Arc<Executor<'static>>,
-    endpoint: Arc<Endpoint>,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) open: Arc<OpenConnections>,
     /// Bound, in the order of `listen`.
     pub(super) addresses: Vec<String>,

@@ -142,6 +142,21 @@ impl Outbox {
         false
     }
 
+    /// Why the stream ends, once that is certain. Frames may still wait.
+    pub(crate) fn closed(&self) -> Option<Close> {
+        lock(&self.state).closed
+    }
+
+    /// Ready when [`Outbox::poll_next`] is.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if !state.frames.is_empty() || state.closed.is_some() {
+            return Poll::Ready(());
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// The next frame, or why there will be none.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Frame, Close>> {
         let mut state = lock(&self.state);

@@ -65,7 +65,7 @@ pub(super) fn no_stream_for(id: &Id) -> Response {
     later(json(StatusCode::ServiceUnavailable, body))
 }
 
-const NO_STREAM: &str = "too many open streams";
+pub(super) const NO_STREAM: &str = "too many open streams";
 
 fn later(mut response: Response) -> Response {
     set_header(&mut response, "retry-after", "5");

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use http_types::{Method, Response, StatusCode};
 
+use super::event_stream::StreamSlot;
+use super::text_channel::{TextChannel, subprotocol};
 use super::{answer, cors, legacy, sse, streamable, websocket};
 use crate::core::Core;
+use crate::error::{Error, Result};
 use crate::http::response::{close_after, response, set_header, text};
-use crate::http::{Head, Incoming, Outcome, Peer, Service};
+use crate::http::{Head, Incoming, Outcome, Peer, Service, Version};
 use crate::policy::{Denied, METHODS, Policy, Route};
 use crate::protocol::{Revision, is_modern_header};
 
@@ -20,6 +23,45 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn new(core: Arc<Core>) -> Endpoint {
         Endpoint { policy: Policy::new(&core.options), core }
+    }
+
+    /// Opens the channel of a WebSocket that the host speaks, and says which subprotocol to echo.
+    /// `head` is its opening handshake; without one the host vouches for the peer.
+    ///
+    /// # Errors
+    /// [`Error::Denied`]; [`Error::Io`] when the system has no randomness to give.
+    pub(crate) fn open_channel(
+        &self,
+        head: Option<&Head>,
+        peer: Peer,
+    ) -> Result<(TextChannel, Option<&'static str>)> {
+        let counters = &self.core.env.counters;
+        if let Some(head) = head {
+            let admitted = self.check_handshake(head, peer.is_unix);
+            admitted.inspect_err(|_| counters.requests_refused.up())?;
+            counters.requests.up();
+        }
+        if !self.core.options.websocket {
+            return Err(denied(StatusCode::Forbidden, "WebSocket is switched off here"));
+        }
+        let Some(slot) = StreamSlot::take(&self.core.env) else {
+            return Err(denied(StatusCode::ServiceUnavailable, answer::NO_STREAM));
+        };
+        Ok((TextChannel::open(&self.core, peer, slot)?, head.and_then(subprotocol)))
+    }
+
+    /// The rest of the handshake, from `Upgrade` to `Sec-WebSocket-Accept`, is the host's.
+    fn check_handshake(&self, head: &Head, is_local: bool) -> Result<()> {
+        self.policy
+            .check(head, is_local)
+            .map_err(|Denied { status, reason }| denied(status, &reason))?;
+        if head.method != Method::Get {
+            return Err(denied(StatusCode::MethodNotAllowed, "a WebSocket is opened with GET"));
+        }
+        if head.version == Version::Http10 {
+            return Err(denied(StatusCode::BadRequest, "an upgrade needs HTTP/1.1"));
+        }
+        Ok(())
     }
 
     fn route(&self, incoming: Incoming, route: Route) -> Outcome {
@@ -58,7 +100,7 @@ impl Endpoint {
 }
 
 impl Service for Endpoint {
-    fn admit(&self, head: &Head, peer: &Peer) -> Result<(), Response> {
+    fn admit(&self, head: &Head, peer: &Peer) -> std::result::Result<(), Response> {
         let admitted = self.policy.check(head, peer.is_unix);
         let admitted = admitted.map_err(refusal).and_then(|_| match head.method {
             Method::Post => streamable::admit(head),
@@ -92,6 +134,10 @@ impl Service for Endpoint {
             upgrade => upgrade,
         }
     }
+}
+
+fn denied(status: StatusCode, reason: &str) -> Error {
+    Error::Denied { status: status as u16, reason: reason.to_owned() }
 }
 
 fn refusal(Denied { status, reason }: Denied) -> Response {

@@ -17,6 +17,9 @@ mod metered;
 mod modern;
 mod sse;
 mod streamable;
+mod text_channel;
 mod websocket;
 
 pub(crate) use endpoint::Endpoint;
+pub use text_channel::Closing;
+pub(crate) use text_channel::TextChannel;

@@ -16,22 +16,14 @@ use futures_lite::{StreamExt, future};
 use http_types::{Response, StatusCode};
 
 use super::answer;
-use super::duplex::{self, SharedStream};
 use super::event_stream::StreamSlot;
-use super::message::Origin;
 use super::metered::Metered;
+use super::text_channel::{Closing, TextChannel, subprotocol};
 use crate::clock::Alarm;
 use crate::core::Core;
 use crate::env::Env;
 use crate::http::response::{set_header, text};
-use crate::http::{Head, Incoming, Outcome, Socket};
-use crate::session::{Close, Frame, Link, Outbox, Session, WhenFull};
-
-/// The subprotocol that SDK clients offer and insist on.
-const SUBPROTOCOL: &str = "mcp";
-
-/// What a known bridge sends to keep proxies awake; no JSON, and no answer is expected.
-const BRIDGE_PING: &str = "PING";
+use crate::http::{Head, Incoming, Outcome, Peer, Socket};
 
 /// Unanswered pings after which a peer counts as dead.
 const PINGS_MAX: u8 = 2;
@@ -49,13 +41,12 @@ pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
         return Outcome::Respond(answer::no_stream());
     };
     let mut headers = vec![("upgrade", "websocket".to_owned()), ("sec-websocket-accept", accept)];
-    // Echoed only when offered: clients hang up on a missing one and on an uninvited one.
-    if incoming.head.has_token("sec-websocket-protocol", SUBPROTOCOL) {
-        headers.push(("sec-websocket-protocol", SUBPROTOCOL.to_owned()));
+    if let Some(name) = subprotocol(&incoming.head) {
+        headers.push(("sec-websocket-protocol", name.to_owned()));
     }
-    let (core, remote) = (core.clone(), incoming.peer.address);
+    let (core, peer) = (core.clone(), incoming.peer);
     let run = Box::new(move |socket: Socket, early: Vec<u8>| {
-        Box::pin(serve(core, socket, early, remote, slot)) as crate::http::BoxFuture<()>
+        Box::pin(serve(core, socket, early, peer, slot)) as crate::http::BoxFuture<()>
     });
     Outcome::Upgrade { headers, run }
 }
@@ -76,27 +67,16 @@ fn accept_key(head: &Head) -> Result<String, Box<Response>> {
     Ok(derive_accept_key(key.as_bytes()))
 }
 
-async fn serve(
-    core: Arc<Core>,
-    socket: Socket,
-    early: Vec<u8>,
-    remote: Arc<str>,
-    _slot: StreamSlot,
-) {
-    let outbox = Outbox::new(core.env.clone(), WhenFull::Close);
-    let Ok(session) = core.sessions.open(Link::Duplex(outbox.clone())) else { return };
-    core.changes.subscribe(Arc::downgrade(&session) as _);
-    let _open = Open::new(core.clone(), session.clone());
-    let config = Some(config(&core.env));
-    let socket = Metered::new(socket, core.env.clone());
+async fn serve(core: Arc<Core>, socket: Socket, early: Vec<u8>, peer: Peer, slot: StreamSlot) {
+    let Ok(channel) = TextChannel::open(&core, peer, slot) else { return };
+    let env = core.env.clone();
+    let config = Some(config(&env));
+    let socket = Metered::new(socket, env.clone());
     let stream = WebSocketStream::from_partially_read(socket, early, Role::Server, config).await;
-    let origin =
-        Origin { sink: Arc::new(SharedStream(outbox.clone())), transport: "websocket", remote };
-    let alarm = core.env.clock.alarm();
-    let mut connection = Connection { core, session, outbox, stream, origin, alarm, pings: 0 };
-    let close = connection.run().await;
-    if let Some((code, reason)) = close {
-        connection.close(code, reason).await;
+    let alarm = env.clock.alarm();
+    let mut connection = Connection { env, stream, channel, alarm, pings: 0 };
+    if let Some(closing) = connection.run().await {
+        connection.close(closing).await;
     }
 }
 
@@ -113,11 +93,9 @@ fn config(env: &Env) -> WebSocketConfig {
 }
 
 struct Connection {
-    core: Arc<Core>,
-    session: Arc<Session>,
-    outbox: Arc<Outbox>,
+    env: Arc<Env>,
     stream: WebSocketStream<Metered>,
-    origin: Origin,
+    channel: TextChannel,
     alarm: Alarm,
     /// Pings since the peer was last heard of.
     pings: u8,
@@ -126,23 +104,21 @@ struct Connection {
 /// What happened next.
 enum Event {
     Received(Option<Result<Message, WsError>>),
-    Send(Result<Frame, Close>),
+    Send(Result<Arc<str>, Closing>),
     Silence,
 }
 
 impl Connection {
     /// Runs until the connection ends; says how to close it if the peer can still hear.
-    async fn run(&mut self) -> Option<(CloseCode, &'static str)> {
+    async fn run(&mut self) -> Option<Closing> {
         loop {
             let received = match self.next().await {
                 Event::Received(received) => received?,
-                Event::Send(Ok(frame)) => {
-                    if let Frame::Message { text, .. } | Frame::Reply { text, .. } = frame {
-                        self.send(Message::text(&*text)).await?;
-                    }
+                Event::Send(Ok(text)) => {
+                    self.send(Message::text(&*text)).await?;
                     continue;
                 }
-                Event::Send(Err(why)) => return Some(close_code(why)),
+                Event::Send(Err(closing)) => return Some(closing),
                 Event::Silence => {
                     self.pings += 1;
                     if self.pings > PINGS_MAX {
@@ -155,21 +131,16 @@ impl Connection {
             self.pings = 0;
             self.stream.get_mut().message_complete();
             match received {
-                Ok(Message::Text(text)) => {
-                    if text.as_str() != BRIDGE_PING {
-                        let bytes = text.as_bytes();
-                        duplex::receive(&self.core, &self.session, bytes, &self.origin);
-                    }
-                }
+                Ok(Message::Text(text)) => self.channel.receive(text.as_str()),
                 Ok(Message::Binary(_)) => {
-                    return Some((CloseCode::Unsupported, "send JSON-RPC as text"));
+                    return Some(Closing::new(1003, "send JSON-RPC as text"));
                 }
                 // The library answers pings and closes by itself.
                 Ok(_) => {}
                 Err(error) => {
                     let fault = fault(&error);
                     if fault.is_some() {
-                        self.core.env.counters.messages_malformed.up();
+                        self.env.counters.messages_malformed.up();
                     }
                     return fault;
                 }
@@ -180,10 +151,10 @@ impl Connection {
     }
 
     async fn next(&mut self) -> Event {
-        self.alarm.set(self.core.env.limits.ping_time);
-        let Connection { stream, outbox, alarm, .. } = self;
+        self.alarm.set(self.env.limits.ping_time);
+        let Connection { stream, channel, alarm, .. } = self;
         let received = async { Event::Received(stream.next().await) };
-        let send = async { Event::Send(future::poll_fn(|cx| outbox.poll_next(cx)).await) };
+        let send = async { Event::Send(future::poll_fn(|cx| channel.poll_next(cx)).await) };
         let silence = async {
             alarm.wait().await;
             Event::Silence
@@ -196,11 +167,11 @@ impl Connection {
     /// Sends one message; `None` when the peer has gone or stopped reading.
     async fn send(&mut self, message: Message) -> Option<()> {
         let stall = self.stream.get_ref().stall();
-        stall.set(self.core.env.limits.write_time);
+        stall.set(self.env.limits.write_time);
         let sent = async { self.stream.send(message).await.ok() };
         let stalled = async {
             stall.wait().await;
-            self.core.env.counters.writes_stalled.up();
+            self.env.counters.writes_stalled.up();
             None
         };
         let sent = future::or(sent, stalled).await;
@@ -208,11 +179,12 @@ impl Connection {
         sent
     }
 
-    async fn close(&mut self, code: CloseCode, reason: &'static str) {
+    async fn close(&mut self, Closing { code, reason }: Closing) {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         self.alarm.set(CLOSE_TIME);
         let Connection { stream, alarm, .. } = self;
         let goodbye = async {
-            let _ = stream.close(Some(CloseFrame { code, reason: reason.into() })).await;
+            let _ = stream.close(Some(frame)).await;
             // Read on until the peer has answered, or its data would reset what we sent.
             while let Some(Ok(_)) = stream.next().await {}
         };
@@ -220,46 +192,13 @@ impl Connection {
     }
 }
 
-fn close_code(why: Close) -> (CloseCode, &'static str) {
-    match why {
-        Close::Done | Close::Session => (CloseCode::Normal, "session ended"),
-        Close::Shutdown => (CloseCode::Away, "server is stopping"),
-        Close::Overflow => (CloseCode::Policy, "client reads too slowly"),
-    }
-}
-
 /// How to close on a fault of the peer; `None` when there is nobody left to tell.
-fn fault(error: &WsError) -> Option<(CloseCode, &'static str)> {
+fn fault(error: &WsError) -> Option<Closing> {
     match error {
-        WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
-            Some((CloseCode::Size, "message is too large"))
-        }
-        WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
-            Some((CloseCode::Again, "too many unfinished messages"))
-        }
-        WsError::Utf8(_) => Some((CloseCode::Invalid, "text is not UTF-8")),
-        WsError::Protocol(_) => Some((CloseCode::Protocol, "see RFC 6455")),
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => Some(Closing::TOO_LARGE),
+        WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => Some(Closing::CROWDED),
+        WsError::Utf8(_) => Some(Closing::NOT_UTF8),
+        WsError::Protocol(_) => Some(Closing::new(1002, "see RFC 6455")),
         _ => None,
-    }
-}
-
-/// Counts an open WebSocket and ends its session with it: a WebSocket cannot be resumed, so what
-/// runs for it is cancelled.
-struct Open {
-    core: Arc<Core>,
-    session: Arc<Session>,
-}
-
-impl Open {
-    fn new(core: Arc<Core>, session: Arc<Session>) -> Open {
-        core.env.counters.websockets.up();
-        Open { core, session }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.core.env.counters.websockets.down();
-        self.core.sessions.end(&self.session.id, Close::Done);
     }
 }
