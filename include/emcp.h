@@ -282,21 +282,72 @@ void emcp_destroy(emcp_server *server);
 /* Sockets of the program                                                                         */
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Options of emcp_adopt_fd(). Prepare them with EMCP_INIT. */
+/* In emcp_adopt.flags: the descriptor stays the program's. emcp works on a duplicate, and
+ * `released` says when it is done. */
+#define EMCP_A_BORROW_FD 1
+#define EMCP_WANT_READ 1 /* From emcp_io.want: go on when bytes have come. */
+#define EMCP_WANT_WRITE 2 /* From emcp_io.want: go on when there is room for bytes. */
+
+/* Moves the bytes of one connection, for programs that bring their own TLS. Prepare it with
+ * EMCP_INIT.
+ *
+ * The functions must not block. They are called one at a time: on emcp's I/O thread, with
+ * EMCP_F_NO_IO_THREAD in emcp_dispatch(), and at the end perhaps in emcp_stop(). After a failure
+ * nothing but `close` is called. With OpenSSL, `read` is SSL_read() and `pending` SSL_pending();
+ * set SSL_MODE_ENABLE_PARTIAL_WRITE and SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, and clear the error
+ * queue before each call. */
+typedef struct emcp_io {
+    uint32_t size; /* sizeof(emcp_io); EMCP_INIT sets it. */
+    uint32_t flags; /* 0. */
+    /* Reads up to `cap` bytes. Returns how many; 0 at the end of what the client sends;
+     * EMCP_E_AGAIN when there are none yet; another negative number when the connection is broken.
+     */
+    int64_t (*read)(void *io, void *buf, size_t cap);
+    /* Writes up to `len` bytes. Returns how many, at least one; EMCP_E_AGAIN; another negative
+     * number. After EMCP_E_AGAIN the next call has the same bytes and the same `len`, perhaps at
+     * another address. */
+    int64_t (*write)(void *io, const void *bytes, size_t len);
+    /* Asked after EMCP_E_AGAIN: EMCP_WANT_READ, EMCP_WANT_WRITE or both, what the descriptor must
+     * be ready for. A read may have to write in TLS, and the other way round. NULL: what was tried.
+     */
+    int32_t (*want)(void *io);
+    /* Not 0 when bytes wait inside that poll() does not see. NULL: never. */
+    int32_t (*pending)(void *io);
+    /* Ends our side, in TLS with close_notify. EMCP_OK; EMCP_E_AGAIN to be called again, for about
+     * a second; another negative number. NULL: nothing to do. */
+    int32_t (*shutdown)(void *io);
+    /* The last call for this connection, exactly once; not when it was refused. NULL: nothing to
+     * do. */
+    void (*close)(void *io);
+} emcp_io;
+
+/* Options of emcp_adopt_fd() and emcp_conn_open(). Prepare them with EMCP_INIT. */
 typedef struct emcp_adopt {
     uint32_t size; /* sizeof(emcp_adopt); EMCP_INIT sets it. */
-    uint32_t flags; /* 0. */
-    /* Bytes that the program has already read from the socket, or NULL. Copied. */
+    uint32_t flags; /* EMCP_A_*. */
+    /* Bytes that the program has already read from the client, or NULL. Copied. With `io` those
+     * that are decrypted. */
     const void *prefix;
     size_t prefix_len; /* How many. */
     const char *remote_addr; /* Names the peer in logs and audit; NULL for its address. */
+    const char *principal; /* Who the program has authenticated; NULL or empty: nobody. */
+    /* Moves the bytes; NULL for a plain socket. Copied. The descriptor is then only polled,
+     * through a duplicate: emcp does not read, write, shut or close it. Its non-blocking mode is
+     * the program's business. */
+    const emcp_io *io;
+    void *io_user; /* Handed to the functions of `io`. */
+    /* With EMCP_A_BORROW_FD or `io`: called once when the connection has ended and emcp does not
+     * use the descriptor any more; not when it was refused. Runs on any thread of emcp, in host
+     * mode inside emcp_dispatch(), at the latest inside emcp_stop(). May be NULL. */
+    void (*released)(void *user);
+    void *user; /* Handed to `released`. */
 } emcp_adopt;
 
 /* Hands a connected stream socket over: a program that has a listener of its own serves MCP on it.
  *
  * On EMCP_OK emcp owns the connection and has closed the number `fd`, so remove it from epoll
- * before; on every failure it stays open and the caller's. `options` may be NULL. The socket
- * becomes non-blocking.
+ * before; on every failure it stays open and the caller's, and nothing of `options` is called.
+ * `options` may be NULL. The socket becomes non-blocking.
  *
  *     emcp_adopt options;
  *     EMCP_INIT(&options);
@@ -305,9 +356,13 @@ typedef struct emcp_adopt {
  *     if (emcp_adopt_fd(server, fd, &options) != EMCP_OK)
  *         close(fd);
  *
- * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket; EMCP_E_STATE unless
- * the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when
- * the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
+ * With EMCP_A_BORROW_FD or `io` the number stays open and the program's. Until `released` has been
+ * called it must not read from the socket, write to it or close it.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket, or with `io` not
+ * something that can be polled; EMCP_E_STATE unless the server runs, or when it drains;
+ * EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when the process has no descriptor
+ * left; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -317,6 +372,41 @@ int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options
 /* The request came through a Unix socket or another way that no browser has: Host is not checked.
  */
 #define EMCP_R_LOCAL 1
+
+/* One header field. */
+typedef struct emcp_header {
+    emcp_str name; /* In any case. */
+    emcp_str value; /* Without the line end. */
+} emcp_header;
+
+/* Says that there is something to take: ask again.
+ *
+ * Runs on any thread of emcp, in host mode inside emcp_dispatch(). emcp holds no lock then; at
+ * most one call is under way; it may come without a reason. It does not run any more once the
+ * handle has been closed, which may be done inside it. */
+typedef void (*emcp_ready_fn)(void *user);
+
+/* A request as the program's HTTP server has parsed it. Prepare it with EMCP_INIT. All of it is
+ * copied. */
+typedef struct emcp_request {
+    uint32_t size; /* sizeof(emcp_request); EMCP_INIT sets it. */
+    uint32_t flags; /* EMCP_R_*. */
+    emcp_str method; /* "GET", "POST", ... */
+    emcp_str target; /* As in the request line, still escaped: "/mcp?x=y". */
+    /* "1.0" or "HTTP/1.0" for such a client; everything else, and nothing, is 1.1. */
+    emcp_str http_version;
+    /* The header fields, all of them. HTTP/2 servers pass :authority as "host". */
+    const emcp_header *headers;
+    size_t header_count; /* How many. */
+    emcp_str remote_addr; /* Names the client in logs and audit. */
+    emcp_str principal; /* Who the program has authenticated. Empty: nobody. */
+    /* The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up, never reads.
+     * With it a client that leaves is noticed at once, although most HTTP servers do not tell. */
+    int32_t watch_fd;
+    uint32_t reserved; /* 0. */
+    emcp_ready_fn ready; /* Says when to ask again. NULL for programs that wait instead. */
+    void *user; /* Handed to `ready`. */
+} emcp_request;
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Peers whose WebSocket the program speaks                                                       */
@@ -409,6 +499,69 @@ int32_t emcp_peer_close_code(emcp_peer *peer);
  * hold no lock that `ready` takes. It may be called from inside `ready`. NULL is fine. In a
  * forked child it does nothing.   Since 0.1 */
 void emcp_peer_close(emcp_peer *peer);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Connections whose bytes the program carries                                                    */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* For a program that can neither give a socket away nor describe it as an emcp_io: it moves bytes
+ * both ways. One emcp_conn is used by one thread at a time. Stop reading while the client takes
+ * nothing, and emcp stops producing: at most 64 KiB wait in each direction. */
+
+/* Opens a connection for a client that the program has accepted.
+ *
+ * `options` may be NULL; its prefix, remote_addr and principal count, and nothing about
+ * descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
+ * again; NULL for programs that use emcp_conn_wait().
+ *
+ * Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
+ * unless the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached;
+ * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_conn_open(emcp_server *server,
+                       const emcp_adopt *options,
+                       emcp_ready_fn ready,
+                       void *user,
+                       emcp_conn **out);
+
+/* Takes bytes that the client has sent. Copies them.
+ *
+ * Returns how many were taken, from 0 to `len`: when fewer than `len`, the rest comes after
+ * `ready`, and until then the program does not read from the client; EMCP_E_EOF when nobody reads
+ * any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID; EMCP_E_FORK.
+ * Since 0.1 */
+int64_t emcp_conn_feed(emcp_conn *conn, const void *bytes, size_t len);
+
+/* Says that the client ended its side: its socket is at the end of file. It may still read.
+ *
+ * Returns EMCP_OK, also the second time; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
+int32_t emcp_conn_feed_end(emcp_conn *conn);
+
+/* Writes up to `cap` bytes for the client into `buf`.
+ *
+ *     while ((count = emcp_conn_read(conn, buf, sizeof buf)) > 0)
+ *         queue_for_client(client, buf, count);
+ *     if (count == 0)
+ *         close_when_sent(client);
+ *
+ * Returns how many; 0 when everything has been read: send it and close the connection;
+ * EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID, also when `cap` is 0;
+ * EMCP_E_FORK.   Since 0.1 */
+int64_t emcp_conn_read(emcp_conn *conn, void *buf, size_t cap);
+
+/* Waits until emcp_conn_read() or emcp_conn_feed() is worth a try, for programs with a thread per
+ * connection.
+ *
+ * Returns 1; 0 when `timeout_ms` is over; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
+int32_t emcp_conn_wait(emcp_conn *conn, uint32_t timeout_ms);
+
+/* Closes a connection, at any time and on any thread. Before emcp_conn_read() has returned 0 it
+ * means that the client has left. NULL is fine.
+ *
+ * `ready` does not run any more once this has returned: it waits for a `ready` that runs, so hold
+ * no lock that `ready` takes. It may be called inside `ready`. The server may be stopped or
+ * destroyed before. In a forked child the connection is left alone and its memory with it.
+ * Since 0.1 */
+void emcp_conn_close(emcp_conn *conn);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Tools                                                                                          */

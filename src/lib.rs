@@ -49,6 +49,7 @@ pub use caller::Caller;
 pub use cancel::CancelReason;
 pub use content::{Content, ToolResult};
 pub use core::Options;
+pub use door::{Adoption, Pulled, Pump, StreamIo, Want};
 pub use door::{MessagePeer, ReadyFn};
 pub use error::{Error, Result};
 pub use hooks::{Audit, Hooks, Outcome};

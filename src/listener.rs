@@ -1,11 +1,11 @@
-//! Where connections come from: addresses to listen on, and sockets that the host hands over.
+//! Where connections come from: addresses to listen on.
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,36 +116,6 @@ impl Drop for Listener {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-/// Makes a connected stream socket ours.
-///
-/// # Errors
-/// [`Error::Config`] when it is something else, [`Error::Io`] when the reactor refuses it.
-pub(crate) fn adopt(fd: OwnedFd, remote: Option<&str>) -> Result<(Socket, Peer)> {
-    let raw = RawSocket::from(fd);
-    let (Ok(kind), Ok(domain)) = (raw.r#type(), raw.domain()) else {
-        return Err(Error::Config("descriptor is not a socket".into()));
-    };
-    let Ok(from) = raw.peer_addr() else {
-        return Err(Error::Config("socket is not connected".into()));
-    };
-    if kind != Type::STREAM {
-        return Err(Error::Config("socket is not a stream".into()));
-    }
-    // A child of the daemon must not keep a client's connection open.
-    raw.set_cloexec(true).map_err(Error::Io)?;
-    let address = match (remote, from.as_socket()) {
-        (Some(remote), _) => remote.into(),
-        (None, Some(from)) => from.to_string().into(),
-        (None, None) => "unix".into(),
-    };
-    let is_unix = domain == Domain::UNIX;
-    let socket = match is_unix {
-        true => Async::new(UnixStream::from(raw)).map(Socket::from),
-        false => Async::new(TcpStream::from(raw)).map(Socket::from),
-    };
-    Ok((socket.map_err(Error::Io)?, peer(address, is_unix)))
 }
 
 fn peer(address: Arc<str>, is_unix: bool) -> Peer {

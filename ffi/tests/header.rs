@@ -5,13 +5,14 @@ use std::{env, fs, path::Path};
 use cbindgen::{Builder, Config};
 
 /// The sections of the header and the modules they are made of, in the order a user needs them.
-const SECTIONS: [(&str, &str); 15] = [
+const SECTIONS: &[(&str, &str)] = &[
     ("Text", "text"),
     ("Making a server", "config"),
     ("Running a server", "server"),
     ("Sockets of the program", "adopt"),
     ("Requests that the program has parsed", "request"),
     ("Peers whose WebSocket the program speaks", "peer"),
+    ("Connections whose bytes the program carries", "conn"),
     ("Tools", "tool"),
     ("Inside a call: its arguments", "argument"),
     ("Inside a call: who calls, how long, and what to say meanwhile", "call"),
@@ -58,7 +59,7 @@ fn every_exported_function_is_in_a_section() {
 
 fn generate(root: &Path) -> String {
     let mut header = fs::read_to_string(root.join("header/top.h")).unwrap();
-    for (title, module) in SECTIONS {
+    for (title, module) in SECTIONS.iter().copied() {
         let source = root.join("src").join(module).with_extension("rs");
         header += &format!("\n/* {} */\n", "-".repeat(94));
         header += &format!("/* {title}{} */\n", " ".repeat(94 - title.len()));

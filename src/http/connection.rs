@@ -65,6 +65,24 @@ pub(crate) async fn serve(
     }
 }
 
+/// Serves a connection whose 101 is out; `early` has the bytes that came behind its request.
+pub(crate) fn serve_upgraded(
+    socket: Socket,
+    early: Vec<u8>,
+    run: Takeover,
+    env: Arc<Env>,
+) -> BoxFuture<()> {
+    let started = shielded(&env, "an upgraded connection", || run(socket, early));
+    Box::pin(async move {
+        let Some(mut running) = started else { return };
+        poll_fn(|cx| {
+            let polled = shielded(&env, "an upgraded connection", || running.as_mut().poll(cx));
+            polled.unwrap_or(Poll::Ready(()))
+        })
+        .await;
+    })
+}
+
 struct Connection {
     wire: Wire,
     peer: Peer,
@@ -319,15 +337,7 @@ impl Connection {
     fn hand_over(self, run: Takeover) -> BoxFuture<()> {
         let Connection { wire, env, .. } = self;
         let (socket, early) = wire.into_parts();
-        let started = shielded(&env, "an upgraded connection", || run(socket, early));
-        Box::pin(async move {
-            let Some(mut running) = started else { return };
-            poll_fn(|cx| {
-                let polled = shielded(&env, "an upgraded connection", || running.as_mut().poll(cx));
-                polled.unwrap_or(Poll::Ready(()))
-            })
-            .await;
-        })
+        serve_upgraded(socket, early, run, env)
     }
 
     fn is_pipelined(&self) -> bool {

@@ -32,10 +32,10 @@ use std::sync::Arc;
 
 use http_types::{Request, Response};
 
-pub(crate) use connection::serve;
+pub(crate) use connection::{serve, serve_upgraded};
 pub use given::ParsedRequest;
 pub(crate) use head::Head;
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Duplex, Socket};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

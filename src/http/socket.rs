@@ -1,4 +1,4 @@
-//! The two kinds of connection as one type. Knows nothing about HTTP.
+//! All kinds of connection as one type. Knows nothing about HTTP.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -9,17 +9,24 @@ use std::task::{Context, Poll};
 use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-/// A connected stream socket.
+/// A connected stream socket, or what the host brings in the place of one.
 pub(crate) struct Socket {
     stream: Stream,
     /// Reads in a row that did not have to wait.
     eager_reads: u8,
+    /// Dropped behind the stream: what is to happen once nobody uses it any more.
+    _on_drop: Option<Box<dyn Send>>,
 }
 
 enum Stream {
     Tcp(Async<TcpStream>),
     Unix(Async<UnixStream>),
+    Foreign(Box<dyn Duplex>),
 }
+
+/// A stream that is no socket of ours: TLS of the host, or a pipe in memory. `poll_close` ends our
+/// side; the stream itself ends when it is dropped.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 /// Reads in a row before every other connection gets its turn. A client that sends without a pause
 /// is always ready, and readers that loop until they have a whole message would never give way.
@@ -30,23 +37,30 @@ impl From<Async<TcpStream>> for Socket {
         // Replies go out in whole writes, so Nagle's delay buys nothing. A socket that refuses the
         // option is one whose peer has left, and the first read tells.
         let _ = stream.get_ref().set_nodelay(true);
-        Socket { stream: Stream::Tcp(stream), eager_reads: 0 }
+        Socket::new(Stream::Tcp(stream))
     }
 }
 
 impl From<Async<UnixStream>> for Socket {
     fn from(stream: Async<UnixStream>) -> Socket {
-        Socket { stream: Stream::Unix(stream), eager_reads: 0 }
+        Socket::new(Stream::Unix(stream))
+    }
+}
+
+impl From<Box<dyn Duplex>> for Socket {
+    fn from(stream: Box<dyn Duplex>) -> Socket {
+        Socket::new(Stream::Foreign(stream))
     }
 }
 
 impl Socket {
-    /// Ends our side; the peer reads end-of-file after the last byte.
-    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.get_ref().shutdown(Shutdown::Write),
-        }
+    fn new(stream: Stream) -> Socket {
+        Socket { stream, eager_reads: 0, _on_drop: None }
+    }
+
+    /// The same socket; `guard` is dropped once it is closed.
+    pub(crate) fn guarded_by(self, guard: Box<dyn Send>) -> Socket {
+        Socket { _on_drop: Some(guard), ..self }
     }
 }
 
@@ -65,6 +79,7 @@ impl AsyncRead for Socket {
         let read = match &mut this.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Foreign(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         this.eager_reads = if read.is_ready() { this.eager_reads + 1 } else { 0 };
         read
@@ -80,6 +95,7 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Foreign(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -87,12 +103,19 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Foreign(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ends our side; the peer reads end-of-file after the last byte.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // `Async` only flushes here, which would leave the peer waiting for end-of-file.
-        match self.shutdown_write() {
+        let shutdown = match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.get_ref().shutdown(Shutdown::Write),
+            Stream::Foreign(stream) => return Pin::new(stream).poll_close(cx),
+        };
+        match shutdown {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         }
@@ -121,6 +144,20 @@ mod tests {
             client.read_to_string(&mut text).await.unwrap();
         });
         assert_eq!(text, "bye");
+    }
+
+    #[test]
+    fn the_guard_goes_when_the_socket_is_closed() {
+        struct Guard(UnixStream);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                assert_eq!(std::io::Read::read(&mut self.0, &mut [0]).unwrap(), 0);
+            }
+        }
+        let (server, client) = UnixStream::pair().unwrap();
+        client.set_nonblocking(true).unwrap();
+        let socket = Socket::from(Async::new(server).unwrap());
+        drop(socket.guarded_by(Box::new(Guard(client))));
     }
 
     #[test]

@@ -160,10 +160,10 @@ impl Wire {
     /// Closing with unread bytes in the socket would reset the connection, and a reset makes the
     /// client lose a reply that it has not read yet (RFC 9112 section 9.6).
     pub(super) async fn linger(&mut self) {
-        if self.at_end || self.socket.shutdown_write().is_err() {
+        self.alarm.set(LINGER_TIME);
+        if self.end_our_side().await.is_err() || self.at_end {
             return;
         }
-        self.alarm.set(LINGER_TIME);
         let mut left = LINGER_BYTES;
         loop {
             self.inbuf.clear();
@@ -175,6 +175,15 @@ impl Wire {
                 return;
             }
         }
+    }
+
+    /// Ends our side before the deadline. A socket does so at once; TLS may have to wait.
+    async fn end_our_side(&mut self) -> Result<(), Lost> {
+        poll_fn(|cx| match Pin::new(&mut self.socket).poll_close(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended.map_err(|_| Lost)),
+            Poll::Pending => self.alarm.poll(cx).map(|()| Err(Lost)),
+        })
+        .await
     }
 
     /// What has been read and not consumed.

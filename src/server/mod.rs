@@ -15,12 +15,13 @@ use running::Running;
 use crate::call::Call;
 use crate::cancel::CancelReason;
 use crate::core::{Core, Options};
+use crate::door::{Adoption, Handover, Pump};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
 use crate::identity::Identity;
 use crate::level::Level;
 use crate::limits::Limits;
-use crate::listener::{Address, adopt};
+use crate::listener::Address;
 use crate::pool::is_own_thread;
 use crate::registry::Tool;
 use crate::session::Close;
@@ -168,27 +169,30 @@ impl Server {
         Ok(())
     }
 
-    /// Takes over a connected socket; `early` are bytes that the host has read from it already.
-    /// `remote` names the peer in logs; by default its address.
+    /// Takes over a connected stream socket, or serves a stream of the host's.
     ///
     /// # Errors
-    /// [`Error::State`] when the server does not run, [`Error::Limit`] when `limits.connections`
-    /// is reached, [`Error::Config`] when it is not a connected stream socket. The descriptor is
-    /// closed then; a caller that wants to keep it hands over a duplicate.
-    pub fn adopt(&self, fd: OwnedFd, early: Vec<u8>, remote: Option<&str>) -> Result<()> {
-        let state = lock(&self.state);
-        let State::Running(running) = &*state else {
-            return Err(Error::State("server is not running".into()));
-        };
-        if running.is_draining() {
-            return Err(Error::State("server is draining".into()));
-        }
-        let Some(open) = OpenConnections::enter(&running.open, &self.core) else {
-            return Err(Error::Limit("connections are at their limit".into()));
-        };
-        let (socket, peer) = adopt(fd, remote)?;
-        running.serve(&self.core, (socket, peer), early, open);
-        Ok(())
+    /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
+    /// `limits.connections` is reached, [`Error::Config`] when the descriptor does not fit. It is
+    /// closed then: a caller that wants to keep it hands over a duplicate. Nothing of `adoption`
+    /// has been called.
+    pub fn adopt(&self, fd: OwnedFd, adoption: Adoption<'_>) -> Result<()> {
+        self.let_in(|| Ok((adoption.with_descriptor(fd, &self.core.env)?, ())))
+    }
+
+    /// Opens a connection whose bytes the host carries. `ready` says when the host should look at
+    /// it again; a host without one waits with [`Pump::wait`]. Of `adoption`, the parts about a
+    /// descriptor are not used.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
+    /// `limits.connections` is reached.
+    pub fn open_pump(
+        &self,
+        adoption: Adoption<'_>,
+        ready: Option<Box<dyn Fn() + Send + Sync>>,
+    ) -> Result<Pump> {
+        self.let_in(|| Ok(adoption.with_pump(ready, &self.core.env)))
     }
 
     /// Takes no new connections and calls, waits until the running calls are done, then closes
@@ -275,6 +279,23 @@ impl Server {
             self.core.changes.tools_changed();
         }
         Ok(())
+    }
+
+    /// Serves the connection that `make` makes, if there is room for one.
+    fn let_in<T>(&self, make: impl FnOnce() -> Result<(Handover, T)>) -> Result<T> {
+        let state = lock(&self.state);
+        let State::Running(running) = &*state else {
+            return Err(Error::State("server is not running".into()));
+        };
+        if running.is_draining() {
+            return Err(Error::State("server is draining".into()));
+        }
+        let Some(open) = OpenConnections::enter(&running.open, &self.core) else {
+            return Err(Error::Limit("connections are at their limit".into()));
+        };
+        let (handover, host_end) = make()?;
+        running.serve(&self.core, handover, open);
+        Ok(host_end)
     }
 
     fn listen_on(&self, address: Address) -> Result<()> {

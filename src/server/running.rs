@@ -13,6 +13,7 @@ use super::open::{OpenConnections, OpenSlot};
 use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
 use crate::core::Core;
+use crate::door::Handover;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{self, Peer, Socket};
@@ -135,10 +136,21 @@ impl Running {
     }
 
     /// Serves a connection that the host hands over.
-    pub(super) fn serve(&self, core: &Core, from: (Socket, Peer), early: Vec<u8>, slot: OpenSlot) {
-        let (endpoint, env) = (self.endpoint.clone(), core.env.clone());
-        let connection = connection(from, early, endpoint, env, self.drain.clone(), slot);
-        self.executor.spawn(connection).detach();
+    pub(super) fn serve(&self, core: &Core, handover: Handover, slot: OpenSlot) {
+        let env = core.env.clone();
+        let Handover { socket, peer, early, upgrade } = handover;
+        let Some(run) = upgrade else {
+            let (endpoint, drain) = (self.endpoint.clone(), self.drain.clone());
+            let from = (socket, peer);
+            self.executor.spawn(connection(from, early, endpoint, env, drain, slot)).detach();
+            return;
+        };
+        env.counters.bytes_in.add(early.len() as u64);
+        let upgraded = async move {
+            let _slot = slot;
+            http::serve_upgraded(socket, early, run, env).await;
+        };
+        self.executor.spawn(upgraded).detach();
     }
 
     /// Ends everything within `limits.stop_time`.

@@ -1,0 +1,185 @@
+//! Connections whose bytes the program carries.
+//!
+//! For a program that can neither give a socket away nor describe it as an emcp_io: it moves bytes
+//! both ways. One emcp_conn is used by one thread at a time. Stop reading while the client takes
+//! nothing, and emcp stops producing: at most 64 KiB wait in each direction.
+
+use std::ffi::c_void;
+use std::slice;
+use std::time::Duration;
+
+use emcp_core::{Pulled, Pump};
+
+use crate::adopt::emcp_adopt;
+use crate::failure::{Failure, Result};
+use crate::fork::Process;
+use crate::guard::{guard, guard_status, report};
+use crate::request::{emcp_ready_fn, ready};
+use crate::server::{emcp_server, server};
+use crate::status::{EMCP_E_AGAIN, EMCP_E_EOF, EMCP_E_PANIC, EMCP_E_STATE, EMCP_OK};
+use crate::text::data;
+
+/// One connection.
+pub struct emcp_conn {
+    pump: Pump,
+    process: Process,
+}
+
+/// Opens a connection for a client that the program has accepted.
+///
+/// `options` may be NULL; its prefix, remote_addr and principal count, and nothing about
+/// descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
+/// again; NULL for programs that use emcp_conn_wait().
+///
+/// Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
+/// unless the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached;
+/// EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_conn_open(
+    server: *mut emcp_server,
+    options: *const emcp_adopt,
+    ready: emcp_ready_fn,
+    user: *mut c_void,
+    out: *mut *mut emcp_conn,
+) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to keep the server alive.
+        let server = unsafe { self::server(server)? };
+        if out.is_null() {
+            return Err(Failure::invalid("out is NULL"));
+        }
+        // SAFETY: the header obliges the caller to say the struct's true size.
+        let options = unsafe { emcp_adopt::taken(options)? };
+        if options.keeps_descriptor() {
+            return Err(Failure::invalid("a connection without descriptor has no use for io"));
+        }
+        // SAFETY: the header obliges the caller to pass strings and true lengths.
+        let adoption = unsafe { options.adoption()? };
+        let pump = server.core.open_pump(adoption, self::ready(ready, user))?;
+        let conn = Box::new(emcp_conn { pump, process: Process::current() });
+        // SAFETY: not NULL; the header obliges the caller to pass room for a pointer.
+        unsafe { out.write(Box::into_raw(conn)) };
+        Ok(EMCP_OK)
+    })
+}
+
+/// Takes bytes that the client has sent. Copies them.
+///
+/// Returns how many were taken, from 0 to `len`: when fewer than `len`, the rest comes after
+/// `ready`, and until then the program does not read from the client; EMCP_E_EOF when nobody reads
+/// any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID; EMCP_E_FORK.
+/// Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_conn_feed(
+    conn: *mut emcp_conn,
+    bytes: *const c_void,
+    len: usize,
+) -> i64 {
+    guard_count(|| {
+        // SAFETY: the header obliges the caller to keep the connection alive.
+        let pump = unsafe { pump(conn)? };
+        // SAFETY: the header obliges the caller to pass `len` bytes.
+        let bytes = unsafe { data("bytes", bytes, len)? };
+        if pump.has_ended() {
+            return Err(Failure::new(EMCP_E_STATE, "the client's side was ended before"));
+        }
+        Ok(pump.feed(bytes).map_or(EMCP_E_EOF.into(), |taken| taken as i64))
+    })
+}
+
+/// Says that the client ended its side: its socket is at the end of file. It may still read.
+///
+/// Returns EMCP_OK, also the second time; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_conn_feed_end(conn: *mut emcp_conn) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to keep the connection alive.
+        unsafe { pump(conn)? }.feed_end();
+        Ok(EMCP_OK)
+    })
+}
+
+/// Writes up to `cap` bytes for the client into `buf`.
+///
+///     while ((count = emcp_conn_read(conn, buf, sizeof buf)) > 0)
+///         queue_for_client(client, buf, count);
+///     if (count == 0)
+///         close_when_sent(client);
+///
+/// Returns how many; 0 when everything has been read: send it and close the connection;
+/// EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID, also when `cap` is 0;
+/// EMCP_E_FORK.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_conn_read(conn: *mut emcp_conn, buf: *mut c_void, cap: usize) -> i64 {
+    guard_count(|| {
+        // SAFETY: the header obliges the caller to keep the connection alive.
+        let pump = unsafe { pump(conn)? };
+        if buf.is_null() || cap == 0 {
+            return Err(Failure::invalid("buf is NULL or has no room"));
+        }
+        // More is never there at once, so nothing is claimed of what lies behind.
+        let cap = cap.min(ROOM_BYTES);
+        // SAFETY: the header obliges the caller to pass `cap` writable bytes. Whatever C has left
+        // there is only written over.
+        let room = unsafe { slice::from_raw_parts_mut(buf.cast::<u8>(), cap) };
+        match pump.read(room) {
+            Pulled::Bytes(count) => Ok(count as i64),
+            Pulled::End => Ok(0),
+            Pulled::Nothing => Ok(EMCP_E_AGAIN.into()),
+        }
+    })
+}
+
+/// Waits until emcp_conn_read() or emcp_conn_feed() is worth a try, for programs with a thread per
+/// connection.
+///
+/// Returns 1; 0 when `timeout_ms` is over; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_conn_wait(conn: *mut emcp_conn, timeout_ms: u32) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to keep the connection alive.
+        let pump = unsafe { pump(conn)? };
+        Ok(pump.wait(Duration::from_millis(timeout_ms.into())).into())
+    })
+}
+
+/// Closes a connection, at any time and on any thread. Before emcp_conn_read() has returned 0 it
+/// means that the client has left. NULL is fine.
+///
+/// `ready` does not run any more once this has returned: it waits for a `ready` that runs, so hold
+/// no lock that `ready` takes. It may be called inside `ready`. The server may be stopped or
+/// destroyed before. In a forked child the connection is left alone and its memory with it.
+/// Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_conn_close(conn: *mut emcp_conn) {
+    guard((), || {
+        if conn.is_null() {
+            return;
+        }
+        // SAFETY: not NULL; it comes from `Box::into_raw` in `emcp_conn_open`, and the header
+        // obliges the caller to close it once.
+        let conn = unsafe { Box::from_raw(conn) };
+        if conn.process.is_foreign() {
+            std::mem::forget(conn);
+        }
+    });
+}
+
+/// Bytes of one read at most.
+const ROOM_BYTES: usize = 64 * 1024;
+
+/// The connection behind a handle of C.
+///
+/// # Safety
+/// `conn` is NULL or comes from `emcp_conn_open` and is not closed before `'a` ends.
+unsafe fn pump<'a>(conn: *const emcp_conn) -> Result<&'a Pump> {
+    // SAFETY: passed on to our caller.
+    let conn = unsafe { conn.as_ref() }.ok_or_else(|| Failure::invalid("conn is NULL"))?;
+    conn.process.check()?;
+    Ok(&conn.pump)
+}
+
+/// Like `guard_status` for functions that return a count of bytes.
+fn guard_count(body: impl FnOnce() -> Result<i64>) -> i64 {
+    guard(EMCP_E_PANIC.into(), || body().unwrap_or_else(|failure| report(&failure).into()))
+}
