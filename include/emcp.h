@@ -738,12 +738,15 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_CANCEL_SESSION 4 /* The client's session ended. */
 #define EMCP_CANCEL_SHUTDOWN 5 /* The server stops. */
 
-/* Who calls. Only `transport` and `remote_addr` are facts; the rest is what the client says of
- * itself. Prepare it with EMCP_INIT. Unknown things are empty. */
+/* Who calls. Only `principal`, `transport` and `remote_addr` are facts; the rest is what the client
+ * says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
 typedef struct emcp_who {
     uint32_t size; /* sizeof(emcp_who); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
-    emcp_str principal; /* The authenticated identity. Empty: this version authenticates nobody. */
+    /* Who the program has authenticated, as it said with the request, the connection or the peer.
+     * Empty: nobody. A session belongs to the principal that opened it; to all others it does not
+     * exist. */
+    emcp_str principal;
     /* First characters of the session id, enough to tell sessions apart in a log. */
     emcp_str session;
     emcp_str client_name; /* The client program. */
@@ -1035,6 +1038,7 @@ typedef struct emcp_audit {
     emcp_str session; /* As in emcp_who. */
     emcp_str remote_addr; /* As in emcp_who. */
     emcp_str traceparent; /* As in emcp_who. */
+    emcp_str principal; /* As in emcp_who. */
 } emcp_audit;
 
 /* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.

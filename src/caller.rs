@@ -3,12 +3,13 @@
 use crate::protocol::{Meta, Revision};
 use crate::session::Session;
 
-/// The other side of one call. Only `remote_addr` and `transport` are facts; the names are what
-/// the client says of itself.
+/// The other side of one call. Only `principal`, `remote_addr` and `transport` are facts; the names
+/// are what the client says of itself.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Caller {
-    /// The authenticated identity; empty, as this version authenticates nobody.
+    /// Who the host has authenticated, as it said with the request, the connection or the peer.
+    /// Empty for nobody: the library itself authenticates nobody.
     pub principal: String,
     /// First characters of the session id, enough to tell sessions apart in a log and too few to
     /// use one. Empty when there is no session.
@@ -34,6 +35,7 @@ impl Caller {
         meta: &Meta,
         transport: &'static str,
         remote: &str,
+        principal: Option<&str>,
     ) -> Caller {
         // A modern request says who it is itself; nothing may be inferred from earlier ones.
         let client = match session {
@@ -43,7 +45,7 @@ impl Caller {
             _ => meta.client.clone(),
         };
         Caller {
-            principal: String::new(),
+            principal: principal.unwrap_or_default().into(),
             session: session
                 .map(|session| session.id.chars().take(8).collect())
                 .unwrap_or_default(),

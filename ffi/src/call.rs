@@ -28,8 +28,8 @@ pub const EMCP_CANCEL_SESSION: i32 = 4;
 /// The server stops.
 pub const EMCP_CANCEL_SHUTDOWN: i32 = 5;
 
-/// Who calls. Only `transport` and `remote_addr` are facts; the rest is what the client says of
-/// itself. Prepare it with EMCP_INIT. Unknown things are empty.
+/// Who calls. Only `principal`, `transport` and `remote_addr` are facts; the rest is what the client
+/// says of itself. Prepare it with EMCP_INIT. Unknown things are empty.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct emcp_who {
@@ -37,7 +37,9 @@ pub struct emcp_who {
     pub size: u32,
     /// 0.
     pub reserved: u32,
-    /// The authenticated identity. Empty: this version authenticates nobody.
+    /// Who the program has authenticated, as it said with the request, the connection or the peer.
+    /// Empty: nobody. A session belongs to the principal that opened it; to all others it does not
+    /// exist.
     pub principal: emcp_str,
     /// First characters of the session id, enough to tell sessions apart in a log.
     pub session: emcp_str,

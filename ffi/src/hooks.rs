@@ -46,6 +46,8 @@ pub struct emcp_audit {
     pub remote_addr: emcp_str,
     /// As in emcp_who.
     pub traceparent: emcp_str,
+    /// As in emcp_who.
+    pub principal: emcp_str,
 }
 
 /// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -164,6 +166,7 @@ fn view(record: &Audit<'_>) -> emcp_audit {
         session: emcp_str::view(&caller.session),
         remote_addr: emcp_str::view(&caller.remote_addr),
         traceparent: emcp_str::view(&caller.traceparent),
+        principal: emcp_str::view(&caller.principal),
     }
 }
 

@@ -105,11 +105,6 @@ impl<'a> Taken<'a> {
         Ok(Taken { raw, headers })
     }
 
-    /// Tells whether there is an HTTP request at all.
-    pub(crate) fn has_method(&self) -> bool {
-        self.raw.method.n > 0
-    }
-
     /// # Errors
     /// `EMCP_E_INVALID` for text that is not UTF-8.
     ///

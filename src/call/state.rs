@@ -37,6 +37,7 @@ pub(crate) struct CallState {
     pub(super) caller: OnceLock<Caller>,
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
+    principal: Option<Arc<str>>,
     pub(super) scope: Arc<InFlight>,
     /// Taken by whoever ends the call; gone means ended.
     pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
@@ -75,6 +76,7 @@ pub(crate) struct CallParts {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) transport: &'static str,
     pub(crate) remote: Arc<str>,
+    pub(crate) principal: Option<Arc<str>>,
     pub(crate) scope: Arc<InFlight>,
     pub(crate) sink: Arc<dyn ReplySink>,
     pub(crate) timeout: Duration,
@@ -104,6 +106,7 @@ impl CallState {
                 caller: OnceLock::new(),
                 transport: parts.transport,
                 remote: parts.remote,
+                principal: parts.principal,
                 scope: parts.scope,
                 sink: Mutex::new(Some(parts.sink)),
                 progress: Mutex::new(Progress::new(&parts.meta)),
@@ -213,6 +216,7 @@ impl CallState {
                 &self.meta,
                 self.transport,
                 &self.remote,
+                self.principal.as_deref(),
             )
         })
     }

@@ -40,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) transport: &'static str,
     /// The peer's address; for the record only.
     pub(crate) remote: Arc<str>,
+    /// Who the host has authenticated; `None` for nobody.
+    pub(crate) principal: Option<Arc<str>>,
 }
 
 /// Which era a method belongs to.

@@ -75,6 +75,7 @@ fn start(
         session: request.session.clone(),
         transport: request.transport,
         remote: request.remote.clone(),
+        principal: request.principal.clone(),
         scope: request.scope.clone(),
         sink: request.sink.clone(),
         timeout: tool.timeout.unwrap_or(limits.tool_time),

@@ -41,7 +41,7 @@ impl Server {
             is_unix: opening.is_local,
             principal: (!opening.principal.is_empty()).then(|| opening.principal.into()),
         };
-        let (channel, subprotocol) = running.endpoint.open_channel(head.as_ref(), peer)?;
+        let (channel, subprotocol) = running.endpoint.open_channel(head.as_ref(), &peer)?;
         Ok(MessagePeer::new(channel, subprotocol, ready))
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Session {
     /// 128 random bits, base64url. A name and no credential.
     pub(crate) id: Box<str>,
     pub(crate) link: Link,
+    /// Who opened it, as the host has authenticated them. To everybody else it does not exist.
+    principal: Option<Arc<str>>,
     pub(crate) in_flight: Arc<InFlight>,
     handshake: Mutex<Option<Handshake>>,
     /// The client has sent `notifications/initialized`.
@@ -60,16 +62,27 @@ pub(crate) struct Handshake {
 
 impl Session {
     /// A session whose client will be known by its `initialize`.
-    pub(crate) fn new(env: &Env, id: Box<str>, link: Link) -> Arc<Session> {
+    pub(crate) fn new(
+        env: &Env,
+        id: Box<str>,
+        link: Link,
+        principal: Option<Arc<str>>,
+    ) -> Arc<Session> {
         Arc::new(Session {
             id,
             link,
+            principal,
             in_flight: Arc::default(),
             handshake: Mutex::default(),
             initialized: AtomicBool::new(false),
             log_level: AtomicU8::new(DEFAULT_LEVEL as u8),
             last_used_ms: AtomicU64::new(env.clock.now_ms()),
         })
+    }
+
+    /// Tells whether `principal` opened it.
+    pub(crate) fn belongs_to(&self, principal: Option<&str>) -> bool {
+        self.principal.as_deref() == principal
     }
 
     /// Settles the handshake. A repeated `initialize` replaces it, as reconnecting bridges expect.

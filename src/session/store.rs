@@ -37,12 +37,12 @@ impl SessionStore {
         })
     }
 
-    /// Opens a session under a fresh random id.
+    /// Opens a session of `principal` under a fresh random id.
     ///
     /// # Errors
     /// [`Error::Io`] when the system has no randomness to give.
-    pub(crate) fn open(&self, link: Link) -> Result<Arc<Session>> {
-        let session = self.prepare(link)?;
+    pub(crate) fn open(&self, link: Link, principal: Option<Arc<str>>) -> Result<Arc<Session>> {
+        let session = self.prepare(link, principal)?;
         self.keep(&session);
         Ok(session)
     }
@@ -51,11 +51,12 @@ impl SessionStore {
     ///
     /// # Errors
     /// As [`SessionStore::open`].
-    pub(crate) fn prepare(&self, link: Link) -> Result<Arc<Session>> {
+    pub(crate) fn prepare(&self, link: Link, principal: Option<Arc<str>>) -> Result<Arc<Session>> {
         let mut random = [0u8; 16];
         getrandom::fill(&mut random)
             .map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
-        Ok(Session::new(&self.env, URL_SAFE_NO_PAD.encode(random).into(), link))
+        let id = URL_SAFE_NO_PAD.encode(random).into();
+        Ok(Session::new(&self.env, id, link, principal))
     }
 
     /// Takes a prepared session in; another one may have to make room.
@@ -77,8 +78,13 @@ impl SessionStore {
         }
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<Session>> {
+    /// The session `id` if `principal` opened it.
+    pub(crate) fn find(&self, id: &str, principal: Option<&str>) -> Option<Arc<Session>> {
         let session = lock(&self.live).get(id).cloned()?;
+        // An id that has leaked is of no use to anybody else: not even to keep the session alive.
+        if !session.belongs_to(principal) {
+            return None;
+        }
         session.touch(&self.env);
         Some(session)
     }
@@ -167,7 +173,7 @@ mod tests {
     }
 
     fn open(store: &SessionStore, env: &Arc<Env>) -> Arc<Session> {
-        store.open(Link::Streams(Streams::new(env.clone()))).expect("randomness")
+        store.open(Link::Streams(Streams::new(env.clone())), None).expect("randomness")
     }
 
     #[test]
@@ -177,10 +183,24 @@ mod tests {
         a.last_used_ms.store(5, Relaxed);
         b.last_used_ms.store(4, Relaxed);
         let c = open(&store, &env);
-        assert!(store.find(&b.id).is_none());
-        assert!(store.find(&a.id).is_some() && store.find(&c.id).is_some());
+        assert!(store.find(&b.id, None).is_none());
+        assert!(store.find(&a.id, None).is_some() && store.find(&c.id, None).is_some());
         assert_eq!(env.counters.sessions.value(), 2);
         assert_eq!(env.counters.sessions_evicted.value(), 1);
+    }
+
+    #[test]
+    fn a_session_exists_for_its_principal_only() {
+        let (store, env) = store(9);
+        let link = || Link::Streams(Streams::new(env.clone()));
+        let hers = store.open(link(), Some("alice".into())).expect("randomness");
+        let nobodys = store.open(link(), None).expect("randomness");
+        assert!(store.find(&hers.id, Some("alice")).is_some());
+        for other in [Some("bob"), Some("Alice"), Some(""), None] {
+            assert!(store.find(&hers.id, other).is_none(), "{other:?}");
+        }
+        assert!(store.find(&nobodys.id, None).is_some());
+        assert!(store.find(&nobodys.id, Some("alice")).is_none());
     }
 
     #[test]
@@ -188,7 +208,7 @@ mod tests {
         let (store, env) = store(2);
         let session = open(&store, &env);
         store.expire();
-        assert!(store.find(&session.id).is_none());
+        assert!(store.find(&session.id, None).is_none());
         assert_eq!(env.counters.sessions_expired.value(), 1);
     }
 

@@ -33,7 +33,7 @@ impl Endpoint {
     pub(crate) fn open_channel(
         &self,
         head: Option<&Head>,
-        peer: Peer,
+        peer: &Peer,
     ) -> Result<(TextChannel, Option<&'static str>)> {
         let counters = &self.core.env.counters;
         if let Some(head) = head {
@@ -90,7 +90,7 @@ impl Endpoint {
             Method::Delete if is_modern_header(version) => {
                 answer::not_allowed("POST", "this revision has no sessions")
             }
-            Method::Delete => legacy::delete(&self.core, head),
+            Method::Delete => legacy::delete(&self.core, &incoming),
             _ => match sse::session_id(head) {
                 Some(id) => sse::post(&self.core, &incoming, &id),
                 None => streamable::post(&self.core, incoming, route),

@@ -12,7 +12,7 @@ use super::message::Origin;
 use super::{answer, batch, message};
 use crate::core::Core;
 use crate::http::response::{response, set_header, text};
-use crate::http::{Head, Incoming, Outcome};
+use crate::http::{Incoming, Outcome};
 use crate::level::Level;
 use crate::protocol::{Channel, Meta, Refusal, Verdict, check_header, classify};
 use crate::rpc::{Malformed, Message, code};
@@ -29,7 +29,8 @@ pub(super) fn initialize(
     message: Message,
     meta: Box<Meta>,
 ) -> Outcome {
-    let session = match core.sessions.prepare(Link::Streams(Streams::new(core.env.clone()))) {
+    let link = Link::Streams(Streams::new(core.env.clone()));
+    let session = match core.sessions.prepare(link, incoming.peer.principal.clone()) {
         Ok(session) => session,
         Err(error) => {
             core.env.log(Level::Error, "session", format_args!("{error}"));
@@ -63,7 +64,7 @@ pub(super) fn post(
     message: Message,
     meta: Box<Meta>,
 ) -> Outcome {
-    let session = match find(core, &incoming.head) {
+    let session = match find(core, incoming) {
         Ok(session) => session,
         Err((status, refusal)) => {
             return answer::refuse_with(status, message.id(), &refusal);
@@ -86,7 +87,7 @@ pub(super) fn batch(
     form: Form,
     items: Vec<Result<Message, Malformed>>,
 ) -> Outcome {
-    let session = match find(core, &incoming.head) {
+    let session = match find(core, incoming) {
         Ok(session) if session.revision().allows_batch() => session,
         Ok(_) => return answer::refuse(None, &batch::refusal()),
         // Without a session the array itself is what is wrong, whoever sent it.
@@ -115,7 +116,7 @@ pub(super) fn batch(
 
 /// Opens the standalone stream of a session, or resumes a cut one.
 pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
-    let session = match find(core, &incoming.head) {
+    let session = match find(core, incoming) {
         Ok(session) => session,
         Err((status, refusal)) => return Outcome::Respond(text(status, &refusal.message)),
     };
@@ -164,8 +165,8 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
 }
 
 /// Ends a session.
-pub(super) fn delete(core: &Core, head: &Head) -> Outcome {
-    let response = match find(core, head) {
+pub(super) fn delete(core: &Core, incoming: &Incoming) -> Outcome {
+    let response = match find(core, incoming) {
         Ok(session) => {
             core.sessions.end(&session.id, Close::Session);
             response(StatusCode::NoContent)
@@ -176,20 +177,20 @@ pub(super) fn delete(core: &Core, head: &Head) -> Outcome {
 }
 
 /// Finds the session that a request names. An unknown one is 404, which makes clients start anew;
-/// on 400 they would show the error to the model.
-fn find(core: &Core, head: &Head) -> Result<Arc<Session>, (StatusCode, Refusal)> {
+/// on 400 they would show the error to the model. So is one that somebody else has opened.
+fn find(core: &Core, incoming: &Incoming) -> Result<Arc<Session>, (StatusCode, Refusal)> {
+    let head = &incoming.head;
     check_header(head.header("mcp-protocol-version"))
         .map_err(|refusal| (StatusCode::BadRequest, refusal))?;
     let Some(id) = head.header("mcp-session-id") else {
         let reason = "header Mcp-Session-Id is missing; send initialize first";
         return Err((StatusCode::BadRequest, Refusal::new(code::INVALID_REQUEST, reason)));
     };
-    core.sessions.find(id).filter(|session| matches!(session.link, Link::Streams(_))).ok_or_else(
-        || {
-            let reason = "session not found; send initialize to open one";
-            (StatusCode::NotFound, Refusal::new(code::INVALID_REQUEST, reason))
-        },
-    )
+    let session = core.sessions.find(id, incoming.peer.principal.as_deref());
+    session.filter(|session| matches!(session.link, Link::Streams(_))).ok_or_else(|| {
+        let reason = "session not found; send initialize to open one";
+        (StatusCode::NotFound, Refusal::new(code::INVALID_REQUEST, reason))
+    })
 }
 
 fn name(mut response: Response, session: &Session) -> Response {

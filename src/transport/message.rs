@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::core::Core;
 use crate::dispatch::{Request, cancelled, dispatch};
-use crate::http::Incoming;
+use crate::http::{Incoming, Peer};
 use crate::protocol::{Meta, Refusal, Revision};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, Message, code, write};
@@ -16,11 +16,17 @@ pub(super) struct Origin {
     pub(super) sink: Arc<dyn ReplySink>,
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
+    pub(super) principal: Option<Arc<str>>,
 }
 
 impl Origin {
     pub(super) fn post(incoming: &Incoming, sink: Arc<dyn ReplySink>) -> Origin {
-        Origin { sink, transport: "http", remote: incoming.peer.address.clone() }
+        Origin::of(&incoming.peer, "http", sink)
+    }
+
+    pub(super) fn of(peer: &Peer, transport: &'static str, sink: Arc<dyn ReplySink>) -> Origin {
+        let (remote, principal) = (peer.address.clone(), peer.principal.clone());
+        Origin { sink, transport, remote, principal }
     }
 }
 
@@ -79,6 +85,7 @@ pub(super) fn run(
         sink: origin.sink.clone(),
         transport: origin.transport,
         remote: origin.remote.clone(),
+        principal: origin.principal.clone(),
     };
     dispatch(core, request);
 }

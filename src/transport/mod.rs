@@ -20,6 +20,9 @@ mod streamable;
 mod text_channel;
 mod websocket;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use endpoint::Endpoint;
 pub use text_channel::Closing;
 pub(crate) use text_channel::TextChannel;

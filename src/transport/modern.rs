@@ -62,6 +62,7 @@ pub(super) fn post(
         sink: exchange.clone(),
         transport: "http",
         remote: incoming.peer.address.clone(),
+        principal: incoming.peer.principal.clone(),
     };
     dispatch(core, request);
     answer::conclude_modern(exchange, scope, slot)

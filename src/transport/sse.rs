@@ -29,7 +29,10 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         return Outcome::Respond(answer::no_stream());
     };
     let outbox = Outbox::new(core.env.clone(), WhenFull::Close);
-    let session = match core.sessions.open(Link::Duplex(outbox.clone())) {
+    let session = match core
+        .sessions
+        .open(Link::Duplex(outbox.clone()), incoming.peer.principal.clone())
+    {
         Ok(session) => session,
         Err(error) => {
             core.env.log(Level::Error, "session", format_args!("{error}"));
@@ -51,18 +54,14 @@ pub(super) fn session_id(head: &Head) -> Option<String> {
 
 /// Takes one message; the answer rides the stream.
 pub(super) fn post(core: &Arc<Core>, incoming: &Incoming, id: &str) -> Outcome {
-    let session = core.sessions.find(id);
+    let session = core.sessions.find(id, incoming.peer.principal.as_deref());
     let Some((session, outbox)) = session.and_then(|session| match &session.link {
         Link::Duplex(outbox) => Some((session.clone(), outbox.clone())),
         Link::Streams(_) => None,
     }) else {
         return Outcome::Respond(text(StatusCode::NotFound, "session not found; open a stream"));
     };
-    let origin = Origin {
-        sink: Arc::new(SharedStream(outbox)),
-        transport: "sse",
-        remote: incoming.peer.address.clone(),
-    };
+    let origin = Origin::of(&incoming.peer, "sse", Arc::new(SharedStream(outbox)));
     duplex::receive(core, &session, &incoming.body, &origin);
     Outcome::Respond(response(StatusCode::Accepted))
 }

@@ -44,18 +44,15 @@ impl TextChannel {
     /// [`Error::Io`](crate::Error::Io) when the system has no randomness to give.
     pub(super) fn open(
         core: &Arc<Core>,
-        peer: Peer,
+        peer: &Peer,
         slot: StreamSlot,
     ) -> error::Result<TextChannel> {
         let outbox = Outbox::new(core.env.clone(), WhenFull::Close);
-        let session = core.sessions.open(Link::Duplex(outbox.clone()))?;
+        let link = Link::Duplex(outbox.clone());
+        let session = core.sessions.open(link, peer.principal.clone())?;
         core.changes.subscribe(Arc::downgrade(&session) as _);
         core.env.counters.websockets.up();
-        let origin = Origin {
-            sink: Arc::new(SharedStream(outbox.clone())),
-            transport: "websocket",
-            remote: peer.address,
-        };
+        let origin = Origin::of(peer, "websocket", Arc::new(SharedStream(outbox.clone())));
         let (env, core) = (core.env.clone(), Arc::downgrade(core));
         Ok(TextChannel { env, core, session, outbox, origin, _slot: slot })
     }

@@ -68,7 +68,7 @@ fn accept_key(head: &Head) -> Result<String, Box<Response>> {
 }
 
 async fn serve(core: Arc<Core>, socket: Socket, early: Vec<u8>, peer: Peer, slot: StreamSlot) {
-    let Ok(channel) = TextChannel::open(&core, peer, slot) else { return };
+    let Ok(channel) = TextChannel::open(&core, &peer, slot) else { return };
     let env = core.env.clone();
     let config = Some(config(&env));
     let socket = Metered::new(socket, env.clone());
