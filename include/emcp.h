@@ -409,6 +409,170 @@ typedef struct emcp_request {
 } emcp_request;
 
 /* ---------------------------------------------------------------------------------------------- */
+/* The program's own HTTP server                                                                  */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* The server gives what it has parsed and pulls the response. emcp decides late whether that is
+ * one JSON document or a stream of events; the program need not know.
+ *
+ *     emcp_http *http;
+ *     emcp_response head;
+ *     char buf[4096];
+ *     int64_t got;
+ *
+ *     EMCP_INIT(&head);
+ *     if (emcp_http_open(server, &request, &http) != EMCP_OK)
+ *         return;
+ *     emcp_http_body(http, body, body_len, 1);
+ *     while ((got = emcp_http_head(http, &head)) == EMCP_E_AGAIN)
+ *         emcp_http_wait(http, 1000);
+ *     if (got == EMCP_OK)
+ *         send_head(client, &head);
+ *     while (got >= 0 && (got = emcp_http_read(http, buf, sizeof buf)) != 0) {
+ *         if (got > 0)
+ *             got = send(client, buf, (size_t)got, MSG_NOSIGNAL);
+ *         else if (got == EMCP_E_AGAIN)
+ *             got = emcp_http_wait(http, 1000);
+ *     }
+ *     emcp_http_close(http);
+ *
+ * A server with an event loop does not wait: on EMCP_E_AGAIN it turns to other work until `ready`
+ * has been called. Ask until a function says EMCP_E_AGAIN, or 0 at the end: before that emcp takes
+ * it that the program is not done. What was not taken for emcp_config.write_timeout_ms is given up
+ * as if the client had left.
+ *
+ * One emcp_http is for one thread at a time; emcp_http_head(), emcp_http_read() and
+ * emcp_http_close() may be called inside `ready`. A tool that is flagged inline runs inside
+ * emcp_http_body(). emcp_stop() waits for none of them: each still gives its last bytes and its
+ * end, and `ready` has been called for them before emcp_stop() returns. */
+
+/* The head of a response. Prepare it with EMCP_INIT. */
+typedef struct emcp_response {
+    uint32_t size; /* sizeof(emcp_response); EMCP_INIT sets it. */
+    int32_t status; /* 200, 404, ...; 101 for a WebSocket: see emcp_adopt.upgrade. */
+    /* Names are in lower case, names and values NUL-terminated. What frames or dates a response
+     * is not among them: Connection (but for 101), Content-Length, Transfer-Encoding, Date. */
+    const emcp_header *headers;
+    size_t header_count; /* How many. */
+    /* Bytes of the body, which do not come when the method is HEAD; -1: a stream. */
+    int64_t content_length;
+} emcp_response;
+
+/* Takes a request that the program's HTTP server has parsed. Everything is copied.
+ *
+ * A request that may not come in has its answer at once, as has one above max_connections and one
+ * to a server that drains: emcp_http_body() and emcp_http_head() say so. `ready` may run before
+ * this returns. With watch_fd close the emcp_http before the socket: the duplicate keeps the
+ * connection open.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID for a struct that makes no sense or a descriptor that cannot be
+ * watched; EMCP_E_STATE unless the server runs; EMCP_E_IO when the process has no descriptor left;
+ * EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_http_open(emcp_server *server, const emcp_request *request, emcp_http **out);
+
+/* Gives a piece of the body, which is copied. The last one may be empty and must come, also for a
+ * GET; the request is answered then.
+ *
+ * Returns EMCP_OK; EMCP_E_EOF when the answer is there already, for example 403, 413, 415 or 503:
+ * the rest is not wanted; EMCP_E_STATE after the last piece; EMCP_E_CANCELED when the client has
+ * gone; EMCP_E_BUSY while another thread uses the handle.   Since 0.1 */
+int32_t emcp_http_body(emcp_http *http, const void *data, size_t len, int32_t last);
+
+/* Reads the head of the response. It may be asked for again; what it points to stays valid until
+ * emcp_http_close().
+ *
+ * Returns EMCP_OK; EMCP_E_AGAIN while the head is undecided: `ready` will be called;
+ * EMCP_E_CANCELED when the client has gone or the program has stopped asking; EMCP_E_BUSY while
+ * another thread uses the handle.   Since 0.1 */
+int32_t emcp_http_head(emcp_http *http, emcp_response *out);
+
+/* Reads what is there of the body, at most `cap` bytes.
+ *
+ * Returns how many bytes; 0 at the end; EMCP_E_AGAIN when more will come: `ready` will be called;
+ * EMCP_E_CANCELED when the client has gone or the program has stopped asking; EMCP_E_STATE before
+ * the head was taken; EMCP_E_INVALID when there is no room; EMCP_E_BUSY while another thread uses
+ * the handle.   Since 0.1 */
+int64_t emcp_http_read(emcp_http *http, void *buf, size_t cap);
+
+/* Waits until it makes sense to ask for the head or to read again. For programs with a thread per
+ * connection; it works with and without `ready`.
+ *
+ * Returns 1 then, also when the client has gone; 0 when `timeout_ms` is over; EMCP_E_BUSY inside
+ * `ready` and other hooks.   Since 0.1 */
+int32_t emcp_http_wait(emcp_http *http, uint32_t timeout_ms);
+
+/* Ends it and frees the handle, at any time, also after emcp_destroy(). NULL is fine.
+ *
+ * Before the end of the response it says that the client has left: that cancels a request of
+ * revision 2026-07-28, and on_cancel functions may run inside. `ready` never runs after this has
+ * returned; a `ready` that runs at the moment is waited for, unless this is called inside it, so
+ * hold no lock that it takes. In a forked child nothing is freed.   Since 0.1 */
+void emcp_http_close(emcp_http *http);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Connections whose bytes the program carries                                                    */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* For a program that can neither give a socket away nor describe it as an emcp_io: it moves bytes
+ * both ways. One emcp_conn is used by one thread at a time. Stop reading while the client takes
+ * nothing, and emcp stops producing: at most 64 KiB wait in each direction. */
+
+/* Opens a connection for a client that the program has accepted.
+ *
+ * `options` may be NULL; its prefix, remote_addr and principal count, and nothing about
+ * descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
+ * again; NULL for programs that use emcp_conn_wait().
+ *
+ * Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
+ * unless the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached;
+ * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_conn_open(emcp_server *server,
+                       const emcp_adopt *options,
+                       emcp_ready_fn ready,
+                       void *user,
+                       emcp_conn **out);
+
+/* Takes bytes that the client has sent. Copies them.
+ *
+ * Returns how many were taken, from 0 to `len`: when fewer than `len`, the rest comes after
+ * `ready`, and until then the program does not read from the client; EMCP_E_EOF when nobody reads
+ * any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID; EMCP_E_FORK.
+ * Since 0.1 */
+int64_t emcp_conn_feed(emcp_conn *conn, const void *bytes, size_t len);
+
+/* Says that the client ended its side: its socket is at the end of file. It may still read.
+ *
+ * Returns EMCP_OK, also the second time; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
+int32_t emcp_conn_feed_end(emcp_conn *conn);
+
+/* Writes up to `cap` bytes for the client into `buf`.
+ *
+ *     while ((count = emcp_conn_read(conn, buf, sizeof buf)) > 0)
+ *         queue_for_client(client, buf, count);
+ *     if (count == 0)
+ *         close_when_sent(client);
+ *
+ * Returns how many; 0 when everything has been read: send it and close the connection;
+ * EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID, also when `cap` is 0;
+ * EMCP_E_FORK.   Since 0.1 */
+int64_t emcp_conn_read(emcp_conn *conn, void *buf, size_t cap);
+
+/* Waits until emcp_conn_read() or emcp_conn_feed() is worth a try, for programs with a thread per
+ * connection.
+ *
+ * Returns 1; 0 when `timeout_ms` is over; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
+int32_t emcp_conn_wait(emcp_conn *conn, uint32_t timeout_ms);
+
+/* Closes a connection, at any time and on any thread. Before emcp_conn_read() has returned 0 it
+ * means that the client has left. NULL is fine.
+ *
+ * `ready` does not run any more once this has returned: it waits for a `ready` that runs, so hold
+ * no lock that `ready` takes. It may be called inside `ready`. The server may be stopped or
+ * destroyed before. In a forked child the connection is left alone and its memory with it.
+ * Since 0.1 */
+void emcp_conn_close(emcp_conn *conn);
+
+/* ---------------------------------------------------------------------------------------------- */
 /* Peers whose WebSocket the program speaks                                                       */
 /* ---------------------------------------------------------------------------------------------- */
 
@@ -499,69 +663,6 @@ int32_t emcp_peer_close_code(emcp_peer *peer);
  * hold no lock that `ready` takes. It may be called from inside `ready`. NULL is fine. In a
  * forked child it does nothing.   Since 0.1 */
 void emcp_peer_close(emcp_peer *peer);
-
-/* ---------------------------------------------------------------------------------------------- */
-/* Connections whose bytes the program carries                                                    */
-/* ---------------------------------------------------------------------------------------------- */
-
-/* For a program that can neither give a socket away nor describe it as an emcp_io: it moves bytes
- * both ways. One emcp_conn is used by one thread at a time. Stop reading while the client takes
- * nothing, and emcp stops producing: at most 64 KiB wait in each direction. */
-
-/* Opens a connection for a client that the program has accepted.
- *
- * `options` may be NULL; its prefix, remote_addr and principal count, and nothing about
- * descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
- * again; NULL for programs that use emcp_conn_wait().
- *
- * Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
- * unless the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached;
- * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
-int32_t emcp_conn_open(emcp_server *server,
-                       const emcp_adopt *options,
-                       emcp_ready_fn ready,
-                       void *user,
-                       emcp_conn **out);
-
-/* Takes bytes that the client has sent. Copies them.
- *
- * Returns how many were taken, from 0 to `len`: when fewer than `len`, the rest comes after
- * `ready`, and until then the program does not read from the client; EMCP_E_EOF when nobody reads
- * any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID; EMCP_E_FORK.
- * Since 0.1 */
-int64_t emcp_conn_feed(emcp_conn *conn, const void *bytes, size_t len);
-
-/* Says that the client ended its side: its socket is at the end of file. It may still read.
- *
- * Returns EMCP_OK, also the second time; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
-int32_t emcp_conn_feed_end(emcp_conn *conn);
-
-/* Writes up to `cap` bytes for the client into `buf`.
- *
- *     while ((count = emcp_conn_read(conn, buf, sizeof buf)) > 0)
- *         queue_for_client(client, buf, count);
- *     if (count == 0)
- *         close_when_sent(client);
- *
- * Returns how many; 0 when everything has been read: send it and close the connection;
- * EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID, also when `cap` is 0;
- * EMCP_E_FORK.   Since 0.1 */
-int64_t emcp_conn_read(emcp_conn *conn, void *buf, size_t cap);
-
-/* Waits until emcp_conn_read() or emcp_conn_feed() is worth a try, for programs with a thread per
- * connection.
- *
- * Returns 1; 0 when `timeout_ms` is over; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
-int32_t emcp_conn_wait(emcp_conn *conn, uint32_t timeout_ms);
-
-/* Closes a connection, at any time and on any thread. Before emcp_conn_read() has returned 0 it
- * means that the client has left. NULL is fine.
- *
- * `ready` does not run any more once this has returned: it waits for a `ready` that runs, so hold
- * no lock that `ready` takes. It may be called inside `ready`. The server may be stopped or
- * destroyed before. In a forked child the connection is left alone and its memory with it.
- * Since 0.1 */
-void emcp_conn_close(emcp_conn *conn);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Tools                                                                                          */

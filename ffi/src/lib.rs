@@ -16,6 +16,7 @@ pub mod call_state;
 pub mod config;
 pub mod conn;
 pub mod hooks;
+pub mod http;
 pub mod json;
 pub mod log;
 pub mod peer;
@@ -28,6 +29,7 @@ pub mod text;
 pub mod tool;
 
 mod callback;
+mod descriptor;
 mod draft;
 mod failure;
 mod fork;

@@ -158,6 +158,14 @@ impl Dechunker {
 pub(super) const BODY_TOO_LARGE: Reject =
     Reject::new(StatusCode::PayloadTooLarge, "the request body is too large");
 
+/// The reply for a body that takes longer than `limits.body_time`.
+pub(super) const BODY_LATE: Reject =
+    Reject::new(StatusCode::RequestTimeout, "the request body did not arrive in time");
+
+/// The reply for a body above `limits.held_bytes`.
+pub(super) const TOO_MUCH_HELD: Reject =
+    Reject::new(StatusCode::ServiceUnavailable, "too many unfinished requests");
+
 const TRAILERS_TOO_LONG: Reject =
     Reject::new(StatusCode::RequestHeaderFieldsTooLarge, "the trailers are too long");
 

@@ -13,17 +13,15 @@ use futures_lite::{Stream, future};
 use http_types::{Response, StatusCode};
 use smol::channel::Receiver;
 
-use super::body::{BODY_TOO_LARGE, Dechunker};
-use super::decode::decode;
+use super::ask::{self, internal_error};
+use super::body::{BODY_LATE, BODY_TOO_LARGE, Dechunker, TOO_MUCH_HELD};
 use super::guard::{Scanner, parse};
 use super::head::{Expectation, Framing};
 use super::reject::Reject;
-use super::response::{Reply, Terms, finish, text, upgrade_head};
+use super::response::{Reply, Terms, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
-use super::{
-    BoxFuture, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, Takeover, Version,
-};
+use super::{BoxFuture, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover, Version};
 use crate::env::Env;
 use crate::held::Held;
 use crate::level::Level;
@@ -163,8 +161,7 @@ impl Connection {
             Err(stop) => return self.stop(stop),
         };
         let terms = self.terms(&head);
-        if let Some(response) = self.refusal(&head) {
-            self.env.counters.requests_refused.up();
+        if let Some(response) = ask::refusal(&*self.service, &self.env, &head, &self.peer) {
             let persist = terms.persist && !head.framing.has_body();
             return self.reply(response, Terms { persist, ..terms });
         }
@@ -174,29 +171,17 @@ impl Connection {
         };
         self.wire.end_deadline();
         self.wire.release();
-        let (reply, half_close) = match self.respond(head, body) {
-            Ok(Outcome::Respond(response)) => return self.reply(response, terms),
-            Ok(Outcome::Upgrade { headers, run }) => return self.upgrade(&headers, run, terms),
-            Ok(Outcome::Wait { reply, half_close }) => (reply, half_close),
-            Err(reject) => return self.stop(Stop::Reject(reject)),
-        };
+        let (reply, half_close) =
+            match ask::respond(&*self.service, &self.env, head, body, &self.peer) {
+                Ok(Outcome::Respond(response)) => return self.reply(response, terms),
+                Ok(Outcome::Upgrade { headers, run }) => return self.upgrade(&headers, run, terms),
+                Ok(Outcome::Wait { reply, half_close }) => (reply, half_close),
+                Err(reject) => return self.stop(Stop::Reject(reject)),
+            };
         match self.wait(reply, half_close).await {
             Some(response) => self.reply(response, terms),
             None => Answer::Nothing,
         }
-    }
-
-    fn refusal(&self, head: &Head) -> Option<Response> {
-        let admit = || self.service.admit(head, &self.peer).err();
-        shielded(&self.env, "admission", admit).unwrap_or_else(|| Some(internal_error()))
-    }
-
-    fn respond(&self, head: Head, body: Vec<u8>) -> Result<Outcome, Reject> {
-        let request = decode(&head, body.len())?;
-        self.env.counters.requests.up();
-        let incoming = Incoming { request, head, body, peer: self.peer.clone() };
-        let outcome = shielded(&self.env, "a request", || self.service.respond(incoming));
-        Ok(outcome.unwrap_or_else(|| Outcome::Respond(internal_error())))
     }
 
     async fn read_head(&mut self) -> Result<Head, Stop> {
@@ -245,7 +230,7 @@ impl Connection {
         let mut held = Held::new(self.env.clone());
         while body.len() < length {
             let arrival = self.wire.more_into(&mut body, length).await;
-            check_arrival(arrival, BODY_LATE)?;
+            check_arrival(arrival, BODY_LATE.message)?;
             check_held(held.grow_to(body.len()))?;
         }
         Ok(body)
@@ -261,7 +246,7 @@ impl Connection {
                 return Ok(body);
             }
             check_held(held.grow_to(dechunker.length()))?;
-            self.more(BODY_LATE).await?;
+            self.more(BODY_LATE.message).await?;
         }
     }
 
@@ -277,10 +262,8 @@ impl Connection {
     ) -> Option<Response> {
         let Connection { wire, env, .. } = self;
         poll_fn(|cx| {
-            match shielded(env, "a reply", || reply.as_mut().poll(cx)) {
-                Some(Poll::Ready(response)) => return Poll::Ready(Some(response)),
-                Some(Poll::Pending) => {}
-                None => return Poll::Ready(Some(internal_error())),
+            if let Poll::Ready(response) = ask::poll_reply(&mut reply, env, cx) {
+                return Poll::Ready(Some(response));
             }
             match ready!(wire.poll_departure(cx)) {
                 Departure::HalfClosed if half_close == HalfClose::Tolerate => Poll::Pending,
@@ -322,8 +305,7 @@ impl Connection {
     fn upgrade(&self, headers: &[(&'static str, String)], run: Takeover, terms: Terms) -> Answer {
         // RFC 9110 section 7.8: an HTTP/1.0 request cannot ask for it.
         if terms.version == Version::Http10 {
-            let response = text(StatusCode::BadRequest, "an upgrade needs HTTP/1.1");
-            return self.reply(response, terms);
+            return self.reply(no_upgrade(), terms);
         }
         let Some(head) = upgrade_head(headers) else {
             let line = format_args!("an upgrade with an invalid header was replaced by 500");
@@ -352,8 +334,7 @@ impl Connection {
 }
 
 fn check_held(is_allowed: bool) -> Result<(), Stop> {
-    let busy = Reject::new(StatusCode::ServiceUnavailable, "too many unfinished requests");
-    is_allowed.then_some(()).ok_or_else(|| busy.into())
+    is_allowed.then_some(()).ok_or_else(|| TOO_MUCH_HELD.into())
 }
 
 fn check_arrival(arrival: Arrival, late: &'static str) -> Result<(), Stop> {
@@ -365,11 +346,5 @@ fn check_arrival(arrival: Arrival, late: &'static str) -> Result<(), Stop> {
     }
 }
 
-fn internal_error() -> Response {
-    text(StatusCode::InternalServerError, "the server failed; its log says why")
-}
-
 /// Empty lines that may stand before one request.
 const EMPTY_LINES: u8 = 16;
-
-const BODY_LATE: &str = "the request body did not arrive in time";

@@ -59,7 +59,8 @@ impl Head {
     }
 }
 
-fn read(request: &ParsedRequest<'_>, limits: &Limits) -> Result<Head, Reject> {
+/// Like [`Head::given`] for those who count refusals.
+pub(super) fn read(request: &ParsedRequest<'_>, limits: &Limits) -> Result<Head, Reject> {
     let method = parse_method(request.method)?;
     if request.target.len() > limits.target_bytes {
         return Err(TARGET_TOO_LONG);

@@ -9,10 +9,12 @@
 //! wire > guard > Head > Service::admit > body > decode > Service::respond > response > writer
 //! ```
 
+mod ask;
 mod body;
 pub(crate) mod connection;
 mod date;
 mod decode;
+mod gathering;
 mod given;
 mod guard;
 mod head;
@@ -20,6 +22,7 @@ mod reject;
 pub(crate) mod response;
 pub(crate) mod socket;
 mod target;
+mod unframed;
 mod wire;
 mod writer;
 
@@ -32,10 +35,14 @@ use std::sync::Arc;
 
 use http_types::{Request, Response};
 
+pub(crate) use ask::poll_reply;
 pub(crate) use connection::{serve, serve_upgraded};
+pub(crate) use gathering::Gathering;
 pub use given::ParsedRequest;
 pub(crate) use head::Head;
 pub(crate) use socket::{Duplex, Socket};
+pub use unframed::ResponseHead;
+pub(crate) use unframed::Unframed;
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -83,14 +83,8 @@ pub(super) struct Reply {
 
 /// Checks `response` and gives it the framing that `terms` demand.
 pub(super) fn finish(response: Response, terms: Terms, env: &Env) -> Reply {
-    let mut response = if is_sound(&response) {
-        response
-    } else {
-        let line = format_args!("a response with an invalid status or header was replaced by 500");
-        env.log(Level::Error, "http", line);
-        text(StatusCode::InternalServerError, "the server made an invalid response")
-    };
-    let is_bodiless = matches!(response.status(), StatusCode::NoContent | StatusCode::NotModified);
+    let mut response = sound(response, env);
+    let is_bodiless = is_bodiless(response.status());
     let has_body = !is_bodiless && terms.method != Method::Head;
     let is_unsized = response.len().is_none();
     // RFC 9112 section 6.1: HTTP/1.0 knows no chunks, so the end of the connection ends the body.
@@ -112,6 +106,26 @@ pub(super) fn finish(response: Response, terms: Terms, env: &Env) -> Reply {
         Box::pin(Encoder::new(response, terms.method))
     };
     Reply { bytes, streams: is_unsized && has_body, persist }
+}
+
+/// The reply to an HTTP/1.0 client that wants to upgrade (RFC 9110 section 7.8: it cannot ask).
+pub(super) fn no_upgrade() -> Response {
+    text(StatusCode::BadRequest, "an upgrade needs HTTP/1.1")
+}
+
+/// `response`, or 500 in its place when its status or a header could break the head.
+pub(super) fn sound(response: Response, env: &Env) -> Response {
+    if is_sound(&response) {
+        return response;
+    }
+    let line = format_args!("a response with an invalid status or header was replaced by 500");
+    env.log(Level::Error, "http", line);
+    text(StatusCode::InternalServerError, "the server made an invalid response")
+}
+
+/// Tells whether responses of that status have neither a body nor a length.
+pub(super) fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NoContent | StatusCode::NotModified)
 }
 
 /// The head of a 101 with these headers, and `connection: upgrade` (RFC 9110 section 7.8).
@@ -159,7 +173,8 @@ fn is_sound(response: &Response) -> bool {
         && response.iter().all(|(name, values)| values.iter().all(|v| is_clean(name, v.as_str())))
 }
 
-fn is_safe(name: &str, value: &str) -> bool {
+/// Tells whether a header leaves the lines around it alone.
+pub(super) fn is_safe(name: &str, value: &str) -> bool {
     let is_value_byte = |byte: u8| byte == b'\t' || byte == b' ' || byte.is_ascii_graphic();
     !name.is_empty() && name.bytes().all(is_token_byte) && value.bytes().all(is_value_byte)
 }
@@ -186,7 +201,7 @@ fn set_connection(response: &mut Response, version: Version, persist: bool) {
 
 /// Makes a body that ends before its promised length an error, which closes the connection;
 /// otherwise the client would take the next reply for the rest of it.
-fn check_length(response: &mut Response) {
+pub(super) fn check_length(response: &mut Response) {
     if let Some(length) = response.len().filter(|length| *length > 0) {
         let reader = response.take_body().into_reader();
         response.set_body(Body::from_reader(Promised { reader, left: length }, Some(length)));

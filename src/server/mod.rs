@@ -1,6 +1,7 @@
 //! A server from creation to its end: registration, start, drain, stop.
 
 mod open;
+mod parsed;
 mod peer;
 mod running;
 mod signals;

@@ -13,7 +13,7 @@ use super::open::{OpenConnections, OpenSlot};
 use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
 use crate::core::Core;
-use crate::door::Handover;
+use crate::door::{Exchanges, Handover};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{self, Peer, Socket};
@@ -29,6 +29,7 @@ pub(super) struct Running {
     executor: Arc<Executor<'static>>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) open: Arc<OpenConnections>,
+    pub(super) exchanges: Arc<Exchanges>,
     /// Bound, in the order of `listen`.
     pub(super) addresses: Vec<String>,
     /// Dropped to begin draining.
@@ -75,8 +76,10 @@ impl Running {
                 return Err(Error::Io(error));
             }
         };
+        let exchanges = Exchanges::new(&core.env, Arc::downgrade(&executor));
         let running = Running {
             executor,
+            exchanges,
             endpoint: Arc::new(Endpoint::new(core.clone())),
             open: Arc::default(),
             addresses: listeners.iter().map(|listener| listener.address.clone()).collect(),
@@ -162,6 +165,7 @@ impl Running {
         let rest = || deadline.saturating_duration_since(Instant::now());
         self.draining = None;
         core.calls.close();
+        self.exchanges.close();
         core.cancel_open_work(CancelReason::Shutdown);
         core.sessions.end_all(Close::Shutdown);
         // Every stream has its last words queued; give the I/O thread a moment to send them.
@@ -179,7 +183,8 @@ impl Running {
         core.cancel_open_work(CancelReason::Shutdown);
         core.sessions.end_all(Close::Shutdown);
         let workers_ended = core.pool.stop(rest().max(Duration::from_millis(50)));
-        // The ends of streams that the host still reads are news to it.
+        // The host may still read the ends of its exchanges, and they are news to it.
+        self.exchanges.settle();
         Callbacks::flush(&core.env);
         if workers_ended && io_ended {
             return Ok(());

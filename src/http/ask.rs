@@ -1,0 +1,60 @@
+//! Asks the layers above about one request, behind a shield: a panic up there is a 500 here.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http_types::{Response, StatusCode};
+
+use super::decode::decode;
+use super::reject::Reject;
+use super::response::text;
+use super::{BoxFuture, Head, Incoming, Outcome, Peer, Service};
+use crate::env::Env;
+use crate::shield::shielded;
+
+/// What the layers above say to a head before its body is read; `None` when they admit it.
+pub(super) fn refusal(
+    service: &dyn Service,
+    env: &Env,
+    head: &Head,
+    peer: &Peer,
+) -> Option<Response> {
+    let refusal = shielded(env, "admission", || service.admit(head, peer).err());
+    let refusal = refusal.unwrap_or_else(|| Some(internal_error()));
+    if refusal.is_some() {
+        env.counters.requests_refused.up();
+    }
+    refusal
+}
+
+/// Hands a whole request up.
+///
+/// # Errors
+/// The head is not one that the decoder can take.
+pub(super) fn respond(
+    service: &dyn Service,
+    env: &Env,
+    head: Head,
+    body: Vec<u8>,
+    peer: &Peer,
+) -> Result<Outcome, Reject> {
+    let request = decode(&head, body.len())?;
+    env.counters.requests.up();
+    let incoming = Incoming { request, head, body, peer: peer.clone() };
+    let outcome = shielded(env, "a request", || service.respond(incoming));
+    Ok(outcome.unwrap_or_else(|| Outcome::Respond(internal_error())))
+}
+
+/// Looks whether a reply under way is there.
+pub(crate) fn poll_reply(
+    reply: &mut BoxFuture<Response>,
+    env: &Arc<Env>,
+    cx: &mut Context<'_>,
+) -> Poll<Response> {
+    let polled = shielded(env, "a reply", || reply.as_mut().poll(cx));
+    polled.unwrap_or_else(|| Poll::Ready(internal_error()))
+}
+
+pub(super) fn internal_error() -> Response {
+    text(StatusCode::InternalServerError, "the server failed; its log says why")
+}

@@ -1,0 +1,103 @@
+//! A request of the host's own HTTP server on its way in: the head at once, the body in pieces.
+//!
+//! Ends in the same call of the [`Service`] as a request from the wire, with the same bounds.
+
+use std::sync::Arc;
+
+use http_types::{Method, Response};
+
+use super::ask;
+use super::body::{BODY_LATE, BODY_TOO_LARGE, TOO_MUCH_HELD};
+use super::given::read;
+use super::reject::Reject;
+use super::response::no_upgrade;
+use super::{Head, Outcome, ParsedRequest, Peer, Service, Version};
+use crate::env::Env;
+use crate::held::Held;
+
+/// See the module text.
+pub(crate) struct Gathering {
+    service: Arc<dyn Service>,
+    env: Arc<Env>,
+    head: Head,
+    peer: Peer,
+    /// Never above `limits.body_bytes`.
+    body: Vec<u8>,
+    held: Held,
+}
+
+impl Gathering {
+    /// Checks the head and asks the layers above for admission.
+    ///
+    /// # Errors
+    /// The response to send; the body is not wanted.
+    pub(crate) fn open(
+        request: &ParsedRequest<'_>,
+        service: Arc<dyn Service>,
+        env: &Arc<Env>,
+    ) -> Result<Gathering, Response> {
+        let head = read(request, &env.limits).map_err(|reject| refused(reject, env))?;
+        let principal = Some(request.principal).filter(|name| !name.is_empty());
+        let remote = if request.remote.is_empty() { "unknown" } else { request.remote };
+        let peer = Peer {
+            address: remote.into(),
+            is_unix: request.is_local,
+            principal: principal.map(Arc::from),
+        };
+        if let Some(response) = ask::refusal(&*service, env, &head, &peer) {
+            return Err(response);
+        }
+        if head.content_length().is_some_and(|length| length > env.limits.body_bytes as u64) {
+            return Err(refused(BODY_TOO_LARGE, env));
+        }
+        let held = Held::new(env.clone());
+        Ok(Gathering { service, env: env.clone(), head, peer, body: Vec::new(), held })
+    }
+
+    /// Adds a piece of the body.
+    ///
+    /// # Errors
+    /// The response to send; the rest is not wanted.
+    pub(crate) fn push(&mut self, piece: &[u8], is_last: bool) -> Result<(), Response> {
+        let Gathering { env, body, held, .. } = self;
+        env.counters.bytes_in.add(piece.len() as u64);
+        if piece.len() > env.limits.body_bytes - body.len() {
+            return Err(refused(BODY_TOO_LARGE, env));
+        }
+        // What is complete at once is not held.
+        if !is_last && !held.grow_by(piece.len()) {
+            return Err(refused(TOO_MUCH_HELD, env));
+        }
+        body.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// Answers the whole request on the calling thread.
+    pub(crate) fn finish(self) -> Outcome {
+        let Gathering { service, env, head, peer, body, held } = self;
+        drop(held);
+        let version = head.version;
+        match ask::respond(&*service, &env, head, body, &peer) {
+            Ok(Outcome::Upgrade { .. }) if version == Version::Http10 => {
+                Outcome::Respond(no_upgrade())
+            }
+            Ok(outcome) => outcome,
+            Err(reject) => Outcome::Respond(refused(reject, &env)),
+        }
+    }
+
+    /// The response when the body takes too long.
+    pub(crate) fn late(&self) -> Response {
+        refused(BODY_LATE, &self.env)
+    }
+
+    /// The method, which decides whether the response may have a body.
+    pub(crate) fn method(&self) -> Method {
+        self.head.method
+    }
+}
+
+fn refused(reject: Reject, env: &Env) -> Response {
+    reject.counter(&env.counters).up();
+    reject.to_response()
+}
