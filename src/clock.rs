@@ -104,6 +104,14 @@ impl Clock {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(UNSET - 1)
     }
 
+    /// How long the clock sleeps; `None` while it has no reason to wake up. Never zero: a deadline
+    /// that has just passed waits for the tick.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        let wakes_at = self.wakes_at_ms.load(SeqCst);
+        let rest = Duration::from_millis(wakes_at.saturating_sub(self.now_ms()));
+        (wakes_at != UNSET).then(|| rest.max(TICK))
+    }
+
     fn earliest(&self) -> u64 {
         let alarms = lock(&self.alarms);
         let due = alarms.live().map(|slot| slot.due_ms.load(SeqCst));

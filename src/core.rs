@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::identity::{Identity, Introduction};
 use crate::limits::Limits;
-use crate::pool::Pool;
+use crate::pool::{Job, Pool};
 use crate::registry::Registry;
 use crate::session::SessionStore;
 use crate::sync::lock;
@@ -29,6 +29,16 @@ pub(crate) struct Core {
     open_work: Mutex<Vec<Weak<dyn Cancel>>>,
 }
 
+/// Where the host's functions run: tools, hooks and all other callbacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// On threads of the server.
+    Pool,
+    /// Inside [`Server::dispatch`](crate::Server::dispatch) and nowhere else, for hosts whose data
+    /// may be touched from one thread only.
+    Host,
+}
+
 /// What the host chose, apart from bounds.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -40,6 +50,11 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Threads that run tool functions. Default 4.
     pub workers: usize,
+    /// Where the host's functions run. Default [`Run::Pool`].
+    pub run: Run,
+    /// Threads that read and write. Default 1. 0, which needs [`Run::Host`], has
+    /// [`Server::dispatch`](crate::Server::dispatch) do that too. No other value is possible.
+    pub io_threads: usize,
     /// Hides and refuses tools that write. Default off.
     pub read_only: bool,
     /// Serves HTTP+SSE of 2024-11-05. Default on.
@@ -57,6 +72,8 @@ impl Default for Options {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             workers: 4,
+            run: Run::Pool,
+            io_threads: 1,
             read_only: false,
             legacy_sse: true,
             websocket: true,
@@ -67,7 +84,10 @@ impl Default for Options {
 
 impl Core {
     pub(crate) fn new(identity: Identity, options: Options, limits: Limits) -> Result<Arc<Core>> {
-        let env = Env::new(limits);
+        let env = match options.run {
+            Run::Pool => Env::new(limits),
+            Run::Host => Env::for_host(limits),
+        };
         Ok(Arc::new(Core {
             identity: Arc::new(Introduction::new(identity)?),
             registry: Registry::new(options.read_only),
@@ -79,6 +99,20 @@ impl Core {
             options,
             env,
         }))
+    }
+
+    /// Hands a tool call to whoever runs them, unless `limits.queue` of them wait already; then it
+    /// comes back.
+    pub(crate) fn submit(&self, job: Job) -> std::result::Result<(), Job> {
+        match &self.env.host {
+            Some(host) => host.call(job, self.env.limits.queue),
+            None => self.pool.submit(job, self.env.limits.queue),
+        }
+    }
+
+    /// Calls that wait to be run.
+    pub(crate) fn waiting(&self) -> usize {
+        self.env.host.as_ref().map_or_else(|| self.pool.waiting(), |host| host.calls_waiting())
     }
 
     /// Remembers work that `cancel_open_work` must end. Weak: finished work costs nothing.

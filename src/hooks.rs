@@ -1,9 +1,9 @@
 //! What the host wants to hear from the server: log lines, finished calls, its threads.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::caller::Caller;
 use crate::level::Level;
 
 /// One finished tool call.
@@ -23,7 +23,49 @@ pub struct Audit<'a> {
     /// Bytes of the answer; 0 when none was sent.
     pub bytes_out: u64,
     /// Who called.
-    pub caller: &'a crate::Caller,
+    pub caller: &'a Caller,
+}
+
+/// An [`Audit`] that can wait.
+pub(crate) struct OwnedAudit {
+    tool: String,
+    arguments: String,
+    outcome: Outcome,
+    queued: Duration,
+    ran: Duration,
+    bytes_out: u64,
+    caller: Caller,
+}
+
+impl OwnedAudit {
+    pub(crate) fn new(record: &Audit<'_>) -> OwnedAudit {
+        OwnedAudit {
+            tool: record.tool.to_owned(),
+            arguments: record.arguments.to_owned(),
+            outcome: record.outcome,
+            queued: record.queued,
+            ran: record.ran,
+            bytes_out: record.bytes_out,
+            caller: record.caller.clone(),
+        }
+    }
+
+    /// What it takes of the memory that records may take, but for a small fixed part.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tool.len() + self.arguments.len()
+    }
+
+    pub(crate) fn view(&self) -> Audit<'_> {
+        Audit {
+            tool: &self.tool,
+            arguments: &self.arguments,
+            outcome: self.outcome,
+            queued: self.queued,
+            ran: self.ran,
+            bytes_out: self.bytes_out,
+            caller: &self.caller,
+        }
+    }
 }
 
 /// How a call ended.
@@ -40,7 +82,8 @@ pub enum Outcome {
 }
 
 /// The host's listeners. All may be called from any thread of the server, several at once, and
-/// must not call back into the server.
+/// must not call back into the server. With [`Run::Host`](crate::Run::Host) they are called by
+/// [`Server::dispatch`](crate::Server::dispatch) alone, and those for threads not at all.
 #[derive(Default)]
 #[expect(clippy::type_complexity, reason = "an alias per field would hide the signatures")]
 pub struct Hooks {
@@ -64,16 +107,23 @@ impl HookSlot {
         self.0.set(hooks).is_ok()
     }
 
-    pub(crate) fn log(&self, level: Level, part: &str, text: fmt::Arguments<'_>) {
+    pub(crate) fn hears_log(&self) -> bool {
+        self.0.get().is_some_and(|hooks| hooks.log.is_some())
+    }
+
+    pub(crate) fn hears_audit(&self) -> bool {
+        self.0.get().is_some_and(|hooks| hooks.audit.is_some())
+    }
+
+    pub(crate) fn log(&self, level: Level, part: &str, text: &str) {
         if let Some(log) = self.0.get().and_then(|hooks| hooks.log.as_ref()) {
-            log(level, part, &text.to_string());
+            log(level, part, text);
         }
     }
 
-    /// Passes on the record that `make` returns; without a listener it is never made.
-    pub(crate) fn audit<'a>(&self, make: impl FnOnce() -> Audit<'a>) {
+    pub(crate) fn audit(&self, record: &Audit<'_>) {
         if let Some(audit) = self.0.get().and_then(|hooks| hooks.audit.as_ref()) {
-            audit(&make());
+            audit(record);
         }
     }
 

@@ -25,6 +25,9 @@ pub struct Limits {
     /// Calls waiting for a worker. Default 128: above it a client hears "busy" at once instead of
     /// waiting for its own timeout.
     pub queue: usize,
+    /// Log and audit records that wait for a host that runs its functions itself. Default 1024: one
+    /// that stays away for long loses records, not memory.
+    pub records: usize,
     /// `subscriptions/listen` streams in the whole server. Default 1024.
     pub listens: usize,
     /// Bytes of one request head. Default 16 KiB; above it 431 (RFC 6585 section 5).
@@ -92,6 +95,7 @@ impl Default for Limits {
             calls: 256,
             calls_per_peer: 32,
             queue: 128,
+            records: 1024,
             listens: 1024,
             head_bytes: 16 * 1024,
             target_bytes: 4 * 1024,

@@ -23,7 +23,7 @@ const NAMES: [&str; 8] =
     ["emcp-w0", "emcp-w1", "emcp-w2", "emcp-w3", "emcp-w4", "emcp-w5", "emcp-w6", "emcp-w7"];
 
 thread_local! {
-    /// Set for ever on threads that belong to a server.
+    /// Set for ever on threads that belong to a server, and for a while by [`OwnThread`].
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -35,6 +35,23 @@ pub(crate) fn adopt_thread() {
 /// Tells whether the calling thread belongs to a server: it must not wait for itself to end.
 pub(crate) fn is_own_thread() -> bool {
     IS_OURS.get()
+}
+
+/// Makes the calling thread count as one of ours until it is dropped.
+pub(crate) struct OwnThread {
+    was_ours: bool,
+}
+
+impl OwnThread {
+    pub(crate) fn enter() -> OwnThread {
+        OwnThread { was_ours: IS_OURS.replace(true) }
+    }
+}
+
+impl Drop for OwnThread {
+    fn drop(&mut self) {
+        IS_OURS.set(self.was_ours);
+    }
 }
 
 /// The worker pool of one server.

@@ -75,6 +75,7 @@ counters! {
     notifications_dropped: "counter", "Notifications dropped because a client read too slowly.";
     outboxes_overflowed: "counter", "Clients closed because too much waited for them.";
     replays_evicted: "counter", "Events dropped from the resume buffer because limits.replay_bytes was reached.";
+    records_dropped: "counter", "Log and audit records dropped because the program dispatched too slowly.";
     panics: "counter", "Panics caught inside emcp. Above zero is a bug worth a report.";
 }
 

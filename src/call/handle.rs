@@ -65,7 +65,8 @@ impl CallHandle {
     }
 
     /// Runs `callback` once if the call is cancelled, on the thread that cancels it; at once if
-    /// that has happened already. It must be quick: it may hold up the I/O thread.
+    /// that has happened already. It must be quick: it may hold up the I/O thread. In host mode
+    /// [`Server::dispatch`](crate::Server::dispatch) runs it, soon.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {
         let mut callbacks = lock(&self.0.on_cancel);
         // A cancellation that comes from here on waits for the lock and finds the callback.
@@ -75,7 +76,10 @@ impl CallHandle {
         }
         drop(callbacks);
         if self.cancelled().is_some() {
-            callback();
+            match &self.0.env.host {
+                Some(host) => host.run(Box::new(callback)),
+                None => callback(),
+            }
         }
     }
 

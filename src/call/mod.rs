@@ -4,6 +4,7 @@ mod handle;
 mod progress;
 mod slots;
 mod state;
+mod tool_fn;
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use handle::CallHandle;
 pub(crate) use slots::{CallSlot, Calls};
 pub(crate) use state::{CallParts, CallState};
+pub(crate) use tool_fn::ToolFn;
 
 use crate::content::ToolResult;
 use crate::hooks::Outcome;
@@ -20,9 +22,6 @@ use crate::json::{compact, push_string};
 use crate::registry::Running;
 use crate::reply::Reply;
 use crate::rpc::{code, write};
-
-/// A tool function.
-pub(crate) type ToolFn = Box<dyn Fn(Call) + Send + Sync>;
 
 /// The right to answer one tool call, once: by [`Call::reply`], which consumes it.
 ///

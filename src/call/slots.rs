@@ -52,6 +52,12 @@ impl Calls {
         lock(&self.state).is_closed
     }
 
+    /// Has the host's queue nudged when the last call ends, for as long as the guard lives.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        lock(&self.state).waiters += 1;
+        Watch(self)
+    }
+
     /// Waits until no call is open; tells whether that happened within `patience`.
     pub(crate) fn wait_empty(&self, patience: Duration) -> bool {
         let mut state = lock(&self.state);
@@ -60,6 +66,21 @@ impl Calls {
         let (mut state, _) = wait.unwrap_or_else(std::sync::PoisonError::into_inner);
         state.waiters -= 1;
         state.open == 0
+    }
+}
+
+/// Somebody who wants to be nudged when no call is open any more.
+pub(crate) struct Watch<'a>(&'a Calls);
+
+impl Watch<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.0.state).open == 0
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).waiters -= 1;
     }
 }
 
@@ -74,6 +95,8 @@ impl Drop for CallSlot {
         // A system call even if nobody waits, and that is the case on every call but the last.
         if state.open == 0 && state.waiters > 0 {
             self.0.empty.notify_all();
+            drop(state);
+            self.0.env.host.iter().for_each(|host| host.nudge());
         }
     }
 }

@@ -199,7 +199,7 @@ impl CallState {
             }
         };
         // It may run while the panic of a tool function drops the call: a second one would abort.
-        shielded(&self.env, "the audit hook", || self.env.hooks.audit(record));
+        shielded(&self.env, "the audit hook", || self.env.audit(record));
     }
 
     /// The session that speaks for the client; none for a modern request, which says everything
@@ -292,7 +292,7 @@ impl Cancel for CallState {
         let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
         for callback in callbacks {
             // A timeout runs them inside the clock, which every deadline hangs on.
-            shielded(&self.env, "an on_cancel callback", callback);
+            self.env.run_of_host("an on_cancel callback", callback);
         }
     }
 }

@@ -40,8 +40,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Some(Ok(running)) => Some(Arc::new(running)),
         Some(Err(Refused::Busy)) => None,
         Some(Err(Refused::Removed)) | None => {
-            let message = format!("unknown tool: {}", name.chars().take(128).collect::<String>());
-            return request.fail(code::INVALID_PARAMS, &message, None);
+            return request.fail(code::INVALID_PARAMS, &unknown(&name), None);
         }
     };
     let (Some(running), Some(slot)) = (running, core.calls.enter()) else {
@@ -91,7 +90,8 @@ fn start(
     }
     core.watch(Arc::downgrade(&state) as Weak<dyn Cancel>);
     core.env.counters.calls_started.up();
-    let is_inline = tool.flags.inline;
+    // The I/O thread is not the host's.
+    let is_inline = tool.flags.inline && core.env.host.is_none();
     let call = Call::new(state, running.clone(), slot);
     let handle = call.handle();
     let job = {
@@ -104,7 +104,7 @@ fn start(
         return job();
     }
     // The job comes back with the call in it and is dropped last: dropping a call answers it.
-    if let Err(_refused) = core.pool.submit(Box::new(job), limits.queue) {
+    if let Err(_refused) = core.submit(Box::new(job)) {
         core.env.counters.calls_refused.up();
         handle.refuse_busy();
     }
@@ -116,14 +116,23 @@ fn start(
 /// The check runs here and not on the I/O thread: its cost grows with what the client sent.
 fn guarded(core: &Core, running: &Running<ToolFn>, call: Call) {
     let tool = &running.entry().tool;
+    if running.entry().is_removed() {
+        // Removed while the call waited: whoever removes it counts on its not being run any more.
+        call.fail_rpc(code::INVALID_PARAMS, &unknown(&tool.name), None);
+        return;
+    }
     shielded(&core.env, &tool.name, || match tool.input.schema.check(call.arguments()) {
-        Ok(()) => running.function()(call),
+        Ok(()) => running.function().run(call),
         Err(problem) => {
             core.env.counters.calls_invalid.up();
             let text = format!("invalid arguments for {}: {problem}", tool.name);
             call.reply(ToolResult::error(text));
         }
     });
+}
+
+fn unknown(name: &str) -> String {
+    format!("unknown tool: {}", name.chars().take(128).collect::<String>())
 }
 
 fn reject(core: &Arc<Core>, request: Request, rejected: Rejected) {

@@ -77,6 +77,10 @@ impl<F> Entry<F> {
         gate.waiters -= 1;
     }
 
+    pub(crate) fn is_removed(&self) -> bool {
+        lock(&self.gate).run.is_none()
+    }
+
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled.load(Relaxed)
     }

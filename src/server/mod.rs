@@ -1,5 +1,7 @@
 //! A server from creation to its end: registration, start, drain, stop.
 
+mod dispatch;
+mod driver;
 mod open;
 mod parsed;
 mod peer;
@@ -13,9 +15,9 @@ use std::time::{Duration, Instant};
 use open::OpenConnections;
 use running::Running;
 
-use crate::call::Call;
+use crate::call::{Call, ToolFn};
 use crate::cancel::CancelReason;
-use crate::core::{Core, Options};
+use crate::core::{Core, Options, Run};
 use crate::door::{Adoption, Handover, Pump};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
@@ -74,6 +76,12 @@ impl Server {
         if !options.path.starts_with('/') || options.path.contains(['?', '#', ' ']) {
             return Err(Error::Config(format!("path {:?} is not a plain path", options.path)));
         }
+        if options.io_threads > 1 {
+            return Err(Error::Config(format!("{} I/O threads, 1 is enough", options.io_threads)));
+        }
+        if options.io_threads == 0 && options.run == Run::Pool {
+            return Err(Error::Config("no I/O thread, and the host does not dispatch".into()));
+        }
         let core = Core::new(identity, options, limits)?;
         Ok(Server { core, state: Mutex::new(State::Created), addresses: Mutex::default() })
     }
@@ -93,15 +101,22 @@ impl Server {
     /// Adds a tool; clients that asked to be told hear of it.
     ///
     /// `run` is called on a worker thread, several calls at once, or on the I/O thread if the tool
-    /// is flagged inline. It may keep the [`Call`] and answer later from any thread.
+    /// is flagged inline; with [`Run::Host`] by [`Server::dispatch`]. It may keep the [`Call`] and
+    /// answer later from any thread.
     ///
     /// # Errors
     /// [`Error::Exists`] when the name is taken.
     pub fn add_tool(&self, tool: Tool, run: impl Fn(Call) + Send + Sync + 'static) -> Result<()> {
-        self.changing(|core| core.registry.add(tool, Box::new(run)))
+        let run = ToolFn::new(self.core.env.clone(), run);
+        self.changing(|core| core.registry.add(tool, run))
     }
 
-    /// Removes a tool and waits until no call of it is open. Afterwards its function is gone.
+    /// Removes a tool and waits until no call of it is open. Afterwards its function is gone. Calls
+    /// of it that have not begun are refused.
+    ///
+    /// With [`Run::Host`] the thread that dispatches, or has started the server and nobody has
+    /// dispatched yet, does not wait, because nobody else could end what it waits for. The function
+    /// is not called any more then either, but dropped by a later [`Server::dispatch`].
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Busy`] from inside a call of that tool.
@@ -111,8 +126,14 @@ impl Server {
         }
         let mut removed = None;
         self.changing(|core| core.registry.remove(name).map(|entry| removed = Some(entry)))?;
-        if let Some(entry) = removed {
-            entry.wait_idle();
+        let Some(entry) = removed else { return Ok(()) };
+        match self.core.env.host.as_ref().filter(|_| self.is_running()) {
+            None => entry.wait_idle(),
+            Some(host) if host.is_host_thread() => {}
+            Some(host) => {
+                entry.wait_idle();
+                host.wait_for_earlier();
+            }
         }
         Ok(())
     }
@@ -200,6 +221,9 @@ impl Server {
     /// every stream; all of it within `patience`. Tells whether nothing is left: otherwise what
     /// still runs goes on until [`Server::stop`].
     ///
+    /// With [`Run::Host`] the thread that dispatches does so in here meanwhile; any other thread
+    /// leaves it to that one.
+    ///
     /// # Errors
     /// [`Error::Busy`] from one of the server's own threads.
     pub fn drain(&self, patience: Duration) -> Result<bool> {
@@ -221,18 +245,29 @@ impl Server {
             }
         };
         self.core.calls.close();
-        if !self.core.calls.wait_empty(patience) {
+        let calls = self.core.calls.watch();
+        let helped = self.help_until(deadline, || calls.is_empty());
+        drop(calls);
+        let is_idle = helped.unwrap_or_else(|| {
+            self.core.calls.wait_empty(deadline.saturating_duration_since(Instant::now()))
+        });
+        if !is_idle {
             return Ok(false);
         }
         // Streams never end by themselves; their clients open them anew elsewhere.
         self.core.cancel_open_work(CancelReason::Shutdown);
         self.core.sessions.end_all(Close::Shutdown);
-        Ok(open.wait_empty(deadline.saturating_duration_since(Instant::now())))
+        Ok(self
+            .help_until(deadline, || open.is_empty())
+            .unwrap_or_else(|| open.wait_empty(deadline.saturating_duration_since(Instant::now()))))
     }
 
     /// Ends everything: calls are cancelled, streams closed, threads joined. Returns within
     /// `limits.stop_time` and a little. Afterwards the server may be started again; it binds its
     /// addresses anew then.
+    ///
+    /// With [`Run::Host`] the calling thread runs the host's functions that still wait: the ends of
+    /// calls are news to it. The calls themselves are answered without running.
     ///
     /// # Errors
     /// [`Error::Busy`] from one of the server's own threads and while another thread stops the
@@ -269,8 +304,12 @@ impl Server {
     /// Reads the counters.
     pub fn stats(&self) -> Stats {
         let mut stats = self.core.env.counters.snapshot();
-        stats.calls_queued = self.core.pool.waiting() as u64;
+        stats.calls_queued = self.core.waiting() as u64;
         stats
+    }
+
+    fn is_running(&self) -> bool {
+        !matches!(*lock(&self.state), State::Created | State::Stopped)
     }
 
     fn changing(&self, change: impl FnOnce(&Core) -> Result<()>) -> Result<()> {

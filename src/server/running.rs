@@ -1,6 +1,7 @@
 //! A running server: its threads, its listeners and its connections, from start to end.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::dispatch::run;
+use super::driver::Driver;
 use super::open::{OpenConnections, OpenSlot};
 use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
@@ -35,11 +38,19 @@ pub(super) struct Running {
     /// Dropped to begin draining.
     draining: Option<Sender<Infallible>>,
     drain: Receiver<Infallible>,
-    /// Dropped to end the I/O thread.
-    ending: Sender<Infallible>,
-    io_thread: JoinHandle<()>,
-    /// Opens when the I/O thread ends.
-    io_ended: Arc<Latch>,
+    io: Io,
+}
+
+/// Who polls the tasks.
+enum Io {
+    Thread {
+        /// Dropped to end the thread.
+        ending: Sender<Infallible>,
+        thread: JoinHandle<()>,
+        /// Opens when the thread ends.
+        ended: Arc<Latch>,
+    },
+    Host(Arc<Driver>),
 }
 
 /// Stack of the I/O thread. It runs our own code, JSON parsers bounded in depth, and tools that
@@ -62,17 +73,19 @@ impl Running {
         async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
         let listeners: Vec<Listener> =
             addresses.iter().map(Address::bind).collect::<Result<_>>()?;
-        core.pool.start(core.options.workers.max(1), &core.env.hooks)?;
-        let (ending, end) = bounded::<Infallible>(1);
+        match &core.env.host {
+            Some(host) => host.open()?,
+            None => core.pool.start(core.options.workers.max(1), &core.env.hooks)?,
+        }
         let (draining, drain) = bounded::<Infallible>(1);
         let executor = Arc::new(Executor::new());
         executor.spawn(core.env.clock.clone().run()).detach();
         executor.spawn(Callbacks::serve(core.env.clone())).detach();
-        let io_ended = Arc::new(Latch::default());
-        let io_thread = match start_io_thread(core, executor.clone(), end, io_ended.clone()) {
-            Ok(thread) => thread,
+        let io = match Io::start(core, &executor) {
+            Ok(io) => io,
             Err(error) => {
                 core.pool.stop(core.env.limits.stop_time);
+                finish_host(core, Instant::now());
                 return Err(Error::Io(error));
             }
         };
@@ -85,9 +98,7 @@ impl Running {
             addresses: listeners.iter().map(|listener| listener.address.clone()).collect(),
             draining: Some(draining),
             drain,
-            ending,
-            io_thread,
-            io_ended,
+            io,
         };
         listeners.into_iter().for_each(|listener| running.accept(core, listener));
         Ok(running)
@@ -100,6 +111,14 @@ impl Running {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.is_none()
+    }
+
+    /// What polls the tasks when the host does it.
+    pub(super) fn driver(&self) -> Option<Arc<Driver>> {
+        match &self.io {
+            Io::Thread { .. } => None,
+            Io::Host(driver) => Some(driver.clone()),
+        }
     }
 
     /// Accepts connections until the server drains.
@@ -168,14 +187,8 @@ impl Running {
         self.exchanges.close();
         core.cancel_open_work(CancelReason::Shutdown);
         core.sessions.end_all(Close::Shutdown);
-        // Every stream has its last words queued; give the I/O thread a moment to send them.
-        self.open.wait_empty(FLUSH_TIME.min(rest()));
-        drop(self.ending);
-        let io_ended = self.io_ended.wait(rest());
-        if io_ended {
-            // Its panics have been caught and logged where they happened.
-            let _ = self.io_thread.join();
-        }
+        // Every stream has its last words queued; they get a moment to leave.
+        let io_ended = self.io.end(core, &self.executor, &self.open, deadline);
         // The last clone, unless an inline tool function holds the I/O thread up: dropping it drops
         // every connection that is left.
         drop(self.executor);
@@ -186,11 +199,76 @@ impl Running {
         // The host may still read the ends of its exchanges, and they are news to it.
         self.exchanges.settle();
         Callbacks::flush(&core.env);
+        let host_ended = finish_host(core, deadline);
+        if !host_ended {
+            return Err(Error::TimedOut("a callback did not return to the thread it is on".into()));
+        }
         if workers_ended && io_ended {
             return Ok(());
         }
         Err(Error::TimedOut("a tool function did not return; its thread is left behind".into()))
     }
+}
+
+impl Io {
+    fn start(core: &Arc<Core>, executor: &Arc<Executor<'static>>) -> std::io::Result<Io> {
+        if let (Some(host), 0) = (&core.env.host, core.options.io_threads) {
+            return Ok(Io::Host(Arc::new(Driver::new(host, executor.clone()))));
+        }
+        let (ending, end) = bounded::<Infallible>(1);
+        let ended = Arc::new(Latch::default());
+        let thread = start_io_thread(core, executor.clone(), end, ended.clone())?;
+        Ok(Io::Thread { ending, thread, ended })
+    }
+
+    /// Gives open connections a moment to send their last bytes and stops polling; tells whether
+    /// that was done by `deadline`.
+    fn end(
+        self,
+        core: &Core,
+        executor: &Executor<'static>,
+        open: &OpenConnections,
+        deadline: Instant,
+    ) -> bool {
+        let rest = || deadline.saturating_duration_since(Instant::now());
+        let patience = FLUSH_TIME.min(rest());
+        match self {
+            Io::Thread { ending, thread, ended } => {
+                open.wait_empty(patience);
+                drop(ending);
+                let has_ended = ended.wait(rest());
+                if has_ended {
+                    // Its panics have been caught and logged where they happened.
+                    let _ = thread.join();
+                }
+                has_ended
+            }
+            Io::Host(driver) => {
+                driver.end();
+                let begun = Instant::now();
+                run_tasks(&core.env, executor, || async {
+                    let late = async_io::Timer::after(patience.saturating_sub(begun.elapsed()));
+                    let late = async {
+                        let _ = late.await;
+                    };
+                    futures_lite::future::or(open.until_empty(), late).await;
+                });
+                true
+            }
+        }
+    }
+}
+
+/// Runs on the calling thread what still waits for the host; tells whether it could by `deadline`.
+fn finish_host(core: &Core, deadline: Instant) -> bool {
+    let Some(host) = &core.env.host else { return true };
+    let least = Instant::now() + Duration::from_millis(50);
+    let Some(inside) = host.enter_by(deadline.max(least)) else {
+        host.abandon();
+        return false;
+    };
+    inside.finish(&|job| run(&core.env, job));
+    true
 }
 
 /// Serves one connection and counts it until it ends.
@@ -220,7 +298,24 @@ async fn turn_away(mut socket: Socket) {
     futures_lite::future::or(sent, late).await;
 }
 
-/// Runs `executor` until `end` closes. A panic in a task is caught and the loop goes on.
+/// Runs the tasks of `executor` on the calling thread until the future that `until` makes is ready.
+/// A panic in a task is caught and the others go on.
+fn run_tasks<F: Future<Output = ()>>(
+    env: &Env,
+    executor: &Executor<'static>,
+    until: impl Fn() -> F,
+) {
+    loop {
+        let run = std::panic::AssertUnwindSafe(|| async_io::block_on(executor.run(until())));
+        if std::panic::catch_unwind(run).is_ok() {
+            return;
+        }
+        env.counters.panics.up();
+        env.log(Level::Error, "io", format_args!("a task panicked and was dropped"));
+    }
+}
+
+/// Runs `executor` until `end` closes.
 fn start_io_thread(
     core: &Arc<Core>,
     executor: Arc<Executor<'static>>,
@@ -232,18 +327,10 @@ fn start_io_thread(
         adopt_thread();
         // Dropped last, when everything else of this thread is gone.
         let _ended = ended.open_on_drop();
-        let _announced = core.env.hooks.thread("emcp-io");
-        loop {
-            let run = std::panic::AssertUnwindSafe(|| {
-                async_io::block_on(executor.run(async {
-                    let _ = end.recv().await;
-                }));
-            });
-            if std::panic::catch_unwind(run).is_ok() {
-                return;
-            }
-            core.env.counters.panics.up();
-            core.env.log(Level::Error, "io", format_args!("a task panicked and was dropped"));
-        }
+        let env = &core.env;
+        let _announced = env.host.is_none().then(|| env.hooks.thread("emcp-io"));
+        run_tasks(env, &executor, || async {
+            let _ = end.recv().await;
+        });
     })
 }

@@ -2,13 +2,15 @@
 //! nothing but sockets, so that no library of the server can share a mistake with them.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
+mod dispatch;
+pub(crate) mod hosted;
 mod http;
 pub(crate) mod pull;
 mod session;
 mod ws;
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use emcp::{
@@ -17,6 +19,7 @@ use emcp::{
 };
 use serde_json::{Value, json};
 
+pub(crate) use dispatch::{Dispatcher, in_mode, turn};
 pub(crate) use http::{Event, Events, Http, Response};
 pub(crate) use session::{Line, SseClient, Streamable};
 pub(crate) use ws::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Ws, handshake};
@@ -32,9 +35,10 @@ pub(crate) const NEWEST: &str = "2025-11-25";
 
 /// A running server and the calls of its tool `hold`, which the test answers.
 pub(crate) struct Host {
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) addr: String,
     held: Mutex<Receiver<Call>>,
+    dispatcher: Option<Dispatcher>,
 }
 
 /// A server with default bounds, except that progress is not thinned out.
@@ -55,13 +59,22 @@ pub(crate) fn host_with(options: Options, limits: Limits) -> Host {
         instructions: Some("Ask.".into()),
         ..Identity::default()
     };
-    let server = Server::new(identity, options, limits).unwrap();
+    let server = Arc::new(Server::new(identity, in_mode(options), limits).unwrap());
     let (sender, held) = channel();
     add_tools(&server, sender).unwrap();
     server.listen("tcp:127.0.0.1:0").unwrap();
     server.start().unwrap();
     let addr = server.addresses()[0].clone();
-    Host { server, addr, held: Mutex::new(held) }
+    let dispatcher = Dispatcher::start(&server);
+    Host { server, addr, held: Mutex::new(held), dispatcher }
+}
+
+/// Starts `server`, without tools of this module and with nobody who dispatches it.
+pub(crate) fn host_of(server: Server) -> Host {
+    server.start().unwrap();
+    let addr = server.addresses()[0].clone();
+    let held = Mutex::new(channel().1);
+    Host { server: Arc::new(server), addr, held, dispatcher: None }
 }
 
 fn add_tools(server: &Server, held: Sender<Call>) -> emcp::Result<()> {

@@ -60,13 +60,16 @@ impl Ws {
         self.frame(0x80 | TEXT, text.as_bytes());
     }
 
+    /// Sends text messages in one write.
+    pub(crate) fn send_all(&mut self, texts: &[String]) {
+        let frames: Vec<Vec<u8>> =
+            texts.iter().map(|text| masked(0x80 | TEXT, text.as_bytes())).collect();
+        self.raw(&frames.concat());
+    }
+
     /// Sends one masked frame; `first` is its first byte: FIN bit and opcode.
     pub(crate) fn frame(&mut self, first: u8, payload: &[u8]) {
-        const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
-        let mut bytes = header(first, payload.len(), 0x80);
-        bytes.extend(MASK);
-        bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ MASK[at % 4]));
-        self.raw(&bytes);
+        self.raw(&masked(first, payload));
     }
 
     /// Sends a frame that breaks the rule that clients mask (RFC 6455 section 5.1).
@@ -149,6 +152,14 @@ impl Ws {
         }
         self.buffer.drain(..length).collect()
     }
+}
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+    let mut bytes = header(first, payload.len(), 0x80);
+    bytes.extend(MASK);
+    bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ MASK[at % 4]));
+    bytes
 }
 
 fn header(first: u8, length: usize, mask_bit: u8) -> Vec<u8> {

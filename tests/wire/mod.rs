@@ -2,6 +2,8 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
 mod client;
+#[path = "../peer/dispatch.rs"]
+mod dispatch;
 mod gate;
 
 use std::sync::{Arc, Mutex};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use emcp::{Call, Hooks, Identity, Level, Limits, Options, Server, Stats, Tool, ToolResult};
 
 pub(crate) use client::{Client, Reply};
+pub(crate) use dispatch::{Dispatcher, in_mode};
 pub(crate) use gate::Gate;
 
 /// How long a test waits for what must happen. Far above what any machine needs; reaching it
@@ -18,11 +21,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server with the tools that the tests call.
 pub(crate) struct Host {
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) address: String,
     pub(crate) gate: Arc<Gate>,
     /// What the server told the host's log, a line each.
     pub(crate) log: Arc<Mutex<String>>,
+    dispatcher: Option<Dispatcher>,
 }
 
 impl Host {
@@ -32,7 +36,8 @@ impl Host {
 
     pub(crate) fn with(limits: Limits, options: Options) -> Host {
         let identity = Identity { name: "wire".into(), version: "1".into(), ..Identity::default() };
-        let server = Server::new(identity, options, limits).expect("a server");
+        let server = Server::new(identity, in_mode(options), limits).expect("a server");
+        let server = Arc::new(server);
         let gate = Arc::new(Gate::default());
         add_tools(&server, &gate);
         let log = Arc::new(Mutex::new(String::new()));
@@ -45,7 +50,8 @@ impl Host {
         server.listen("tcp:127.0.0.1:0").expect("an address");
         server.start().expect("a start");
         let address = server.addresses()[0].clone();
-        Host { server, address, gate, log }
+        let dispatcher = Dispatcher::start(&server);
+        Host { server, address, gate, log, dispatcher }
     }
 
     pub(crate) fn connect(&self) -> Client {
