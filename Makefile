@@ -4,6 +4,7 @@
 # make bench      measures CPU and memory per call and per idle client
 # make install    DESTDIR= PREFIX=/usr/local
 # Parts of test:  lint  test-rust  test-c  test-clients  conformance
+# make collectd-plugin  builds build/collectd/mcp.so; test-collectd runs it in a real collectd
 # make header     regenerates include/emcp.h from the doc comments in ffi/
 
 CARGO ?= cargo
@@ -49,6 +50,7 @@ run: $(BUILD)/sysmond
 	@exec $(BUILD)/sysmond --listen 127.0.0.1:$(PORT)
 
 include tests/c/tests.mk
+include integrations/collectd/collectd.mk
 
 # One after the other: the output of a failing part must not drown in that of the others.
 test:
