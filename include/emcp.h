@@ -646,8 +646,8 @@ int32_t emcp_peer_next(emcp_peer *peer, emcp_str *message);
 
 /* Waits until there is something to take, or the peer has ended, for programs without `ready`.
  *
- * Returns 1: ask emcp_peer_next(), which may still say EMCP_E_AGAIN; 0: `timeout_ms` is over;
- * EMCP_E_BUSY from a callback; EMCP_E_INVALID.   Since 0.1 */
+ * Returns 1: ask emcp_peer_next(); 0: `timeout_ms` is over; EMCP_E_BUSY from a callback;
+ * EMCP_E_INVALID.   Since 0.1 */
 int32_t emcp_peer_wait(emcp_peer *peer, uint32_t timeout_ms);
 
 /* Tells what to put into the close frame: 1000 as long as nothing has ended the peer; 1001 the

@@ -16,7 +16,7 @@ use crate::shield::shielded;
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// The queue. Not bounded by itself: every owner has at most one callback in it, and owners are
-/// bounded by `limits.connections`.
+/// bounded by `limits.connections` and `limits.streams`.
 pub(crate) struct Callbacks {
     sender: Sender<Callback>,
     queue: Receiver<Callback>,

@@ -11,14 +11,13 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
-use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::{Error, Result};
 use crate::pool::{Job, OwnThread};
-use crate::sync::{Latch, lock};
+use crate::sync::{Latch, ThreadMark, lock};
 
 /// Bytes of log and audit records that wait. Arguments are part of an audit record and may be as
 /// long as a body, so a count alone would not bound them.
@@ -49,9 +48,9 @@ struct State {
     /// Tasks of the server wait to be polled by the host.
     is_driver_due: bool,
     /// The thread that runs jobs.
-    inside: Option<ThreadId>,
+    inside: Option<ThreadMark>,
     /// The thread that has run jobs last, or else started the server.
-    host: Option<ThreadId>,
+    host: Option<ThreadMark>,
 }
 
 struct Waiting {
@@ -95,7 +94,7 @@ impl HostQueue {
         state.is_open = true;
         state.is_rung = false;
         state.is_driver_due = false;
-        state.host = Some(thread::current().id());
+        state.host = Some(ThreadMark::current());
         // Something may have been left from before.
         self.announce(state);
         Ok(())
@@ -172,7 +171,7 @@ impl HostQueue {
 
     /// Tells whether the calling thread is the host's: what only it can do must not be waited for.
     pub(crate) fn is_host_thread(&self) -> bool {
-        lock(&self.state).host == Some(thread::current().id())
+        lock(&self.state).host == Some(ThreadMark::current())
     }
 
     /// Lets the calling thread run jobs until the guard is dropped; `None` while a thread does.
@@ -239,7 +238,7 @@ impl HostQueue {
     }
 
     fn entered(&self, mut state: MutexGuard<'_, State>) -> Inside<'_> {
-        let thread = thread::current().id();
+        let thread = ThreadMark::current();
         state.inside = Some(thread);
         state.host = Some(thread);
         Inside { queue: self, _own: OwnThread::enter() }

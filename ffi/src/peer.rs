@@ -97,14 +97,14 @@ pub unsafe extern "C" fn emcp_peer_open(
         let taken = unsafe { Taken::new(handshake)? };
         // SAFETY: as above.
         let opening = unsafe { taken.parsed()? };
-        let core = server.core.open_peer(&opening, taken.ready()).inspect_err(|error| {
+        let opened = server.core.open_peer(&opening, taken.ready());
+        if let Err(Error::Denied { status, .. }) = &opened {
             // SAFETY: the header obliges the caller to pass a place for a number or NULL.
-            if let (Error::Denied { status, .. }, Some(place)) =
-                (error, unsafe { http_status.as_mut() })
-            {
+            if let Some(place) = unsafe { http_status.as_mut() } {
                 *place = i32::from(*status);
             }
-        })?;
+        }
+        let core = opened?;
         let peer = emcp_peer { core, process: Process::current(), message: Mutex::default() };
         // SAFETY: not NULL; the header obliges the caller to pass a place for the handle.
         unsafe { out.write(Box::into_raw(Box::new(peer))) };
@@ -184,8 +184,8 @@ pub unsafe extern "C" fn emcp_peer_next(peer: *mut emcp_peer, message: *mut emcp
 
 /// Waits until there is something to take, or the peer has ended, for programs without `ready`.
 ///
-/// Returns 1: ask emcp_peer_next(), which may still say EMCP_E_AGAIN; 0: `timeout_ms` is over;
-/// EMCP_E_BUSY from a callback; EMCP_E_INVALID.   Since 0.1
+/// Returns 1: ask emcp_peer_next(); 0: `timeout_ms` is over; EMCP_E_BUSY from a callback;
+/// EMCP_E_INVALID.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_wait(peer: *mut emcp_peer, timeout_ms: u32) -> i32 {
     guard_status(|| {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Ready, ReadyFn};
 use crate::held::Held;
@@ -95,11 +95,18 @@ impl MessagePeer {
         taken
     }
 
-    /// Waits until there is something to take; tells whether it was within `patience`. It may be
-    /// wrong about that, [`MessagePeer::take`] is not.
+    /// Waits until there is something to take, or the peer has ended; tells whether it was within
+    /// `patience`.
     pub fn wait(&self, patience: Duration) -> bool {
+        let since = Instant::now();
         let mut cx = Context::from_waker(self.ready.waker());
-        self.channel.poll_ready(&mut cx).is_ready() || self.ready.wait(patience)
+        while self.channel.poll_ready(&mut cx).is_pending() {
+            // What it was woken for may have been taken already.
+            if !self.ready.wait(patience.saturating_sub(since.elapsed())) {
+                return false;
+            }
+        }
+        true
     }
 
     /// How to close: 1000 as long as nothing else has ended the peer.

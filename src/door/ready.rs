@@ -5,11 +5,10 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Wake, Waker};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::env::Env;
-use crate::sync::lock;
+use crate::sync::{ThreadMark, lock};
 
 /// A function of the host that says "look again". It may be called without a reason.
 pub type ReadyFn = Box<dyn Fn() + Send + Sync>;
@@ -36,7 +35,7 @@ struct State {
     /// A call of the host's function is under way and has not begun.
     is_queued: bool,
     /// The thread that is inside the host's function.
-    inside: Option<ThreadId>,
+    inside: Option<ThreadMark>,
     is_closed: bool,
 }
 
@@ -72,7 +71,7 @@ impl Ready {
         let mut state = lock(&self.bell.state);
         state.is_closed = true;
         self.bell.changed.notify_all();
-        let caller = thread::current().id();
+        let caller = ThreadMark::current();
         while state.inside.is_some_and(|thread| thread != caller) {
             state = self.bell.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -93,7 +92,7 @@ impl Bell {
         if state.is_closed || state.inside.is_some() {
             return;
         }
-        state.inside = Some(thread::current().id());
+        state.inside = Some(ThreadMark::current());
         drop(state);
         let _outside = Outside(self);
         function();
@@ -131,6 +130,7 @@ impl Drop for Outside<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::thread;
 
     use super::*;
     use crate::callbacks::Callbacks;

@@ -3,7 +3,7 @@
 //! That server has found the end of the body by itself, so framing is its business. Everything that
 //! decides who may come in is checked here again: what one parser lets pass may mislead another.
 
-use http_types::{Response, StatusCode};
+use http_types::StatusCode;
 
 use super::Version;
 use super::guard::{TARGET_TOO_LONG, is_token_byte, parse_host, parse_method};
@@ -33,17 +33,6 @@ pub struct ParsedRequest<'a> {
 }
 
 impl Head {
-    /// Checks a parsed head.
-    ///
-    /// # Errors
-    /// The response to send.
-    pub(crate) fn given(
-        request: &ParsedRequest<'_>,
-        limits: &Limits,
-    ) -> Result<Head, Box<Response>> {
-        read(request, limits).map_err(|reject| Box::new(reject.to_response()))
-    }
-
     /// Checks a parsed head for a host that writes its refusals itself; counts them.
     ///
     /// # Errors
@@ -59,7 +48,7 @@ impl Head {
     }
 }
 
-/// Like [`Head::given`] for those who count refusals.
+/// Checks a parsed head.
 pub(super) fn read(request: &ParsedRequest<'_>, limits: &Limits) -> Result<Head, Reject> {
     let method = parse_method(request.method)?;
     if request.target.len() > limits.target_bytes {
@@ -118,8 +107,8 @@ mod tests {
 
     #[track_caller]
     fn check(request: ParsedRequest<'_>, expected: u16) {
-        let head = Head::given(&request, &Limits::default());
-        assert_eq!(head.map_or_else(|response| response.status() as u16, |_| 200), expected);
+        let head = read(&request, &Limits::default());
+        assert_eq!(head.map_or_else(|reject| reject.status as u16, |_| 200), expected);
     }
 
     const GOOD: ParsedRequest<'static> = ParsedRequest {
@@ -134,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_good_head_reads_like_one_from_the_wire() {
-        let head = Head::given(&GOOD, &Limits::default()).unwrap();
+        let head = read(&GOOD, &Limits::default()).unwrap();
         assert_eq!((head.path.as_str(), head.query.as_deref()), ("/mcp", Some("a=b")));
         assert_eq!((head.header("x-a"), head.host.as_deref()), (Some("one"), Some("h")));
     }

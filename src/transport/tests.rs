@@ -7,6 +7,7 @@ use http_types::{Method, Request, Response, StatusCode};
 
 use super::Endpoint;
 use crate::core::{Core, Options};
+use crate::env::Env;
 use crate::http::{Head, Incoming, Outcome, ParsedRequest, Peer, Service};
 use crate::identity::Identity;
 use crate::limits::Limits;
@@ -40,7 +41,7 @@ fn send(
     ];
     headers.extend(session.map(|id| ("mcp-session-id", id.as_bytes())));
     let request = ParsedRequest { method, target, headers: &headers, ..ParsedRequest::default() };
-    let head = Head::given(&request, &Limits::default()).unwrap();
+    let head = Head::opening(&request, &Env::new(Limits::default())).unwrap();
     let peer = Peer { address: "test".into(), is_unix: false, principal: principal.map(Arc::from) };
     endpoint.admit(&head, &peer).unwrap();
     let request = Request::new(head.method, format!("http://localhost{target}").as_str());
