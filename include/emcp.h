@@ -46,9 +46,11 @@
  * Threads
  *   Every function may be called from any thread at the same time, unless it says otherwise; only
  *   emcp_destroy is for when nobody else uses the server, and a JSON writer is for one thread at a
- *   time. Tool functions run on worker threads, several at once, on stacks of 512 KiB; hooks and
- *   on_cancel functions run wherever they are needed. What would wait for a callback is refused
- *   inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a C++ exception may leave a callback.
+ *   time. With EMCP_F_HOST everything of the program runs inside emcp_dispatch(), on the program's
+ *   own thread; what follows is for servers without. Tool functions run on worker threads, several
+ *   at once, on stacks of 512 KiB; hooks and on_cancel functions run wherever they are needed. What
+ *   would wait for a callback is refused inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a
+ *   C++ exception may leave a callback.
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
@@ -128,6 +130,8 @@ emcp_str emcp_str_of(const char *text);
 #define EMCP_F_READONLY 1 /* Hide and refuse tools that have EMCP_T_WRITE or EMCP_T_DESTRUCTIVE. */
 #define EMCP_F_NO_LEGACY_SSE 2 /* No HTTP+SSE of revision 2024-11-05. */
 #define EMCP_F_NO_WEBSOCKET 4 /* No WebSocket. */
+#define EMCP_F_HOST 8 /* Callbacks run inside emcp_dispatch() and nowhere else. */
+#define EMCP_F_NO_IO_THREAD 16 /* With EMCP_F_HOST: emcp_dispatch() drives the sockets too. */
 
 /* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
  * zero has its default. */
@@ -198,6 +202,8 @@ typedef struct emcp_config {
     uint32_t stop_ms; /* Milliseconds that emcp_stop gives running calls. Default 2000. */
     /* Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0. */
     uint32_t cache_ttl_ms;
+    /* Log lines and audit records that wait for emcp_dispatch(). Default 1024. */
+    uint32_t max_records;
 } emcp_config;
 
 /* Makes a server that does not run yet.
@@ -206,8 +212,8 @@ typedef struct emcp_config {
  * `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
- * a flag is unknown or a text is impossible; EMCP_E_ABI when the program was built for a newer
- * library.   Since 0.1 */
+ * a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, or a text is impossible; EMCP_E_ABI when the
+ * program was built for a newer library.   Since 0.1 */
 int32_t emcp_create(const emcp_config *config, emcp_server **out);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -254,19 +260,25 @@ int32_t emcp_listen_address(emcp_server *server, uint32_t index, char *buf, size
 /* Lets work end: takes no new connections and calls, waits until the running calls are done, then
  * closes the streams. emcp_stop() is still needed.
  *
- * Blocks up to `timeout_ms`. Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
+ * Blocks up to `timeout_ms`. With EMCP_F_HOST the thread that dispatches runs callbacks in here
+ * meanwhile; another thread leaves them to that one.
+ *
+ * Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
  * still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1 */
 int32_t emcp_drain(emcp_server *server, uint32_t timeout_ms);
 
 /* Ends everything: cancels the calls, closes the streams, joins the threads.
  *
  * Blocks for emcp_config.stop_ms and a little at most. Callbacks that run when calls are
- * cancelled may run on the calling thread. Afterwards tools and hooks are still there, and the
- * server may be started again. A server that does not run is stopped already.
+ * cancelled may run on the calling thread; with EMCP_F_HOST all callbacks that still wait do, but
+ * for tool functions, whose calls have been cancelled.
  *
- * Returns EMCP_OK; EMCP_E_TIMEDOUT when a tool function did not return: its thread is left
- * behind, everything else has ended; EMCP_E_BUSY from a callback of any server, or while another
- * thread stops this one.   Since 0.1 */
+ * Afterwards tools and hooks are still there, and the server may be started again. A server that
+ * does not run is stopped already.
+ *
+ * Returns EMCP_OK; EMCP_E_TIMEDOUT when a tool function did not return, or another thread did not
+ * leave emcp_dispatch(): that thread is left behind, everything else has ended; EMCP_E_BUSY from a
+ * callback of any server, or while another thread stops this one.   Since 0.1 */
 int32_t emcp_stop(emcp_server *server);
 
 /* Frees a server; stops it first if needed. NULL is fine.
@@ -277,6 +289,61 @@ int32_t emcp_stop(emcp_server *server);
  * in use until it does. Nobody else may be using the handle. In a forked child and in a callback
  * the server is left alone and its memory with it.   Since 0.1 */
 void emcp_destroy(emcp_server *server);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* The program's own thread                                                                       */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* For programs whose data may be touched from one thread only. A server that was created with
+ * EMCP_F_HOST calls nothing of the program, neither tools nor hooks nor any other function, but
+ * from inside emcp_dispatch(); thread_start and thread_stop are not called at all. EMCP_T_INLINE
+ * has no effect. With EMCP_F_NO_IO_THREAD emcp_dispatch() also reads and writes the sockets.
+ *
+ * Four functions of the server run what waits on the calling thread, as nobody else would:
+ * emcp_stop() and emcp_destroy() what is left in the end, though no tool functions any more;
+ * emcp_drain() on the thread that dispatches; emcp_start() log lines when it fails. While the
+ * server does not run, what becomes due is called at once by the thread that makes it so.
+ *
+ * Calls that wait are bounded by emcp_config.max_queue, log lines and audit records by
+ * emcp_config.max_records: a program that stays away for long loses some, which
+ * emcp_stats.records_dropped counts. */
+
+/* Gives the descriptor that is readable while something waits for emcp_dispatch().
+ *
+ * For poll() and its kin, level-triggered, with CLOEXEC. It is valid from emcp_start() to
+ * emcp_stop(), which closes it: take it out of the event loop before. Do not read, write or close
+ * it.
+ *
+ * Returns the descriptor; EMCP_E_STATE unless the server runs with EMCP_F_HOST.   Since 0.1 */
+int32_t emcp_event_fd(emcp_server *server);
+
+/* Runs the callbacks that wait: tools, hooks, on_cancel, ready, released and free_user functions,
+ * in the order in which they became due.
+ *
+ * Runs up to `max` of them, or with 0 all that wait at this moment. Once `budget_us` microseconds
+ * are over no further one starts, but one always does; 0: no bound. What is left keeps the
+ * descriptor readable. Never blocks by itself. Any thread may call it, one at a time; the last one
+ * that did is the program's own thread for emcp_tool_remove() and emcp_drain(), before that the
+ * one that called emcp_start().
+ *
+ *     struct pollfd wait[2] = {{emcp_event_fd(server), POLLIN, 0}, {own_fd, POLLIN, 0}};
+ *     while (!quit) {
+ *         poll(wait, 2, emcp_next_timeout_ms(server));
+ *         emcp_dispatch(server, 0, 0);
+ *         if (wait[1].revents)
+ *             own_work();
+ *     }
+ *
+ * Returns how many have run; EMCP_E_BUSY from a callback of any server, or while another thread is
+ * inside; EMCP_E_STATE unless the server runs with EMCP_F_HOST.   Since 0.1 */
+int32_t emcp_dispatch(emcp_server *server, uint32_t max, uint32_t budget_us);
+
+/* Tells how many milliseconds the program may sleep before it calls emcp_dispatch() although the
+ * descriptor is silent: the timeout for poll().
+ *
+ * Returns 0 when something waits already; INT32_MAX when nothing is due; EMCP_E_STATE unless the
+ * server runs with EMCP_F_HOST.   Since 0.1 */
+int32_t emcp_next_timeout_ms(emcp_server *server);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Sockets of the program                                                                         */
@@ -704,7 +771,8 @@ typedef struct emcp_param {
 } emcp_param;
 
 /* A tool function. Runs on a worker thread, several at once, also for the same tool; with
- * EMCP_T_INLINE on the I/O thread. `call` is valid until it returns, longer with emcp_call_ref().
+ * EMCP_T_INLINE on the I/O thread; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid until
+ * it returns, longer with emcp_call_ref().
  *
  * Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
  * EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
@@ -737,7 +805,8 @@ typedef struct emcp_tool {
     emcp_tool_fn call; /* The function. Required. */
     void *user; /* Handed to `call`; used by several threads at once. */
     /* Runs once with `user` when the tool is gone and its last call has ended, on any thread;
-     * also when emcp_tool_add() fails. NULL: nothing to free. */
+     * also when emcp_tool_add() fails. With EMCP_F_HOST inside emcp_dispatch(), but for a failed
+     * emcp_tool_add(), which may call it itself. NULL: nothing to free. */
     emcp_free_fn free_user;
 } emcp_tool;
 
@@ -762,9 +831,13 @@ typedef struct emcp_tool {
 int32_t emcp_tool_add(emcp_server *server, const emcp_tool *tool);
 
 /* Removes a tool and waits until its running calls have ended. Afterwards its function is not
- * called any more and `free_user` has run: the program may unload both.
+ * called any more and `free_user` has run: the program may unload both. Calls that have not begun
+ * are refused.
  *
  * Blocks as long as a call runs, or somebody holds one that was neither answered nor given back.
+ * With EMCP_F_HOST and on the thread that dispatches it does not, as nobody else could end the
+ * calls: the function is not called any more then either, but `free_user` runs later, inside
+ * emcp_dispatch(). On other threads it waits for that.
  *
  * Returns EMCP_OK; EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool, from a hook, an
  * on_cancel function or free_user.   Since 0.1 */
@@ -879,9 +952,9 @@ uint64_t emcp_call_deadline_ms(const emcp_call *call);
 /* Has `fn` called once when the call is cancelled; at once, on this thread, if it was already.
  *
  * `fn` runs on the thread that cancels, often the I/O thread: set a flag or wake somebody, and
- * return. It does not run after emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK,
- * nor after emcp_destroy(); when they return EMCP_E_CANCELED it may be running, so keep what
- * `user` points to until it has run.
+ * return. With EMCP_F_HOST it runs inside emcp_dispatch(), never at once. It does not run after
+ * emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK, nor after emcp_destroy(); when
+ * they return EMCP_E_CANCELED it may be running, so keep what `user` points to until it has run.
  *
  * Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
  * when `fn` is NULL.   Since 0.1 */
@@ -1145,8 +1218,8 @@ typedef struct emcp_audit {
 /* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
  *
  * Hooks run on any thread of the server and on those of the program that answer calls, several at
- * once. They must be quick, must not call emcp_stop(), emcp_drain() or emcp_destroy(), and neither
- * longjmp() nor a C++ exception may leave them. */
+ * once; with EMCP_F_HOST inside emcp_dispatch(). They must be quick, must not call emcp_stop(),
+ * emcp_drain() or emcp_destroy(), and neither longjmp() nor a C++ exception may leave them. */
 typedef struct emcp_hooks {
     uint32_t size; /* sizeof(emcp_hooks); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
@@ -1156,7 +1229,7 @@ typedef struct emcp_hooks {
     /* Gets every call once, when it has ended. */
     void (*audit)(const emcp_audit *record, void *user);
     /* Runs first on each thread that the server starts, for example to register it with a runtime.
-     */
+     * Not with EMCP_F_HOST: then nothing of the program runs on them. */
     void (*thread_start)(const char *name, void *user);
     /* Runs last on each of these threads. */
     void (*thread_stop)(const char *name, void *user);
@@ -1195,6 +1268,8 @@ typedef struct emcp_stats {
     uint64_t calls_refused; /* Calls refused because a limit was reached. */
     uint64_t bytes_in; /* Bytes read from clients. */
     uint64_t bytes_out; /* Bytes written to clients. */
+    /* Log lines and audit records dropped because emcp_dispatch() was called too rarely. */
+    uint64_t records_dropped;
 } emcp_stats;
 
 /* Reads the counters. Cheap; at any time.

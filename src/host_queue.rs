@@ -17,7 +17,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::{Error, Result};
 use crate::pool::{Job, OwnThread};
-use crate::sync::{Latch, ThreadMark, lock};
+use crate::sync::{Latch, ThreadId, lock};
 
 /// Bytes of log and audit records that wait. Arguments are part of an audit record and may be as
 /// long as a body, so a count alone would not bound them.
@@ -48,9 +48,9 @@ struct State {
     /// Tasks of the server wait to be polled by the host.
     is_driver_due: bool,
     /// The thread that runs jobs.
-    inside: Option<ThreadMark>,
+    inside: Option<ThreadId>,
     /// The thread that has run jobs last, or else started the server.
-    host: Option<ThreadMark>,
+    host: Option<ThreadId>,
 }
 
 struct Waiting {
@@ -94,7 +94,7 @@ impl HostQueue {
         state.is_open = true;
         state.is_rung = false;
         state.is_driver_due = false;
-        state.host = Some(ThreadMark::current());
+        state.host = Some(ThreadId::current());
         // Something may have been left from before.
         self.announce(state);
         Ok(())
@@ -171,7 +171,7 @@ impl HostQueue {
 
     /// Tells whether the calling thread is the host's: what only it can do must not be waited for.
     pub(crate) fn is_host_thread(&self) -> bool {
-        lock(&self.state).host == Some(ThreadMark::current())
+        lock(&self.state).host == Some(ThreadId::current())
     }
 
     /// Lets the calling thread run jobs until the guard is dropped; `None` while a thread does.
@@ -238,7 +238,7 @@ impl HostQueue {
     }
 
     fn entered(&self, mut state: MutexGuard<'_, State>) -> Inside<'_> {
-        let thread = ThreadMark::current();
+        let thread = ThreadId::current();
         state.inside = Some(thread);
         state.host = Some(thread);
         Inside { queue: self, _own: OwnThread::enter() }

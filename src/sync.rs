@@ -1,5 +1,7 @@
 //! Locking that survives a panicking thread, and waiting for the end of one.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +11,27 @@ use std::time::Duration;
 /// whole, because no lock in this crate is held while foreign code runs, and a daemon must go on.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One thread of the process.
+///
+/// Not that of std, because asking std leaves a record of the asking thread behind, which a leak
+/// checker finds in the host's main thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadId(u64);
+
+impl ThreadId {
+    pub(crate) fn current() -> ThreadId {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        thread_local! {
+            /// 0 until the thread is asked for the first time.
+            static ID: Cell<u64> = const { Cell::new(0) };
+        }
+        if ID.get() == 0 {
+            ID.set(LAST.fetch_add(1, Relaxed) + 1);
+        }
+        ThreadId(ID.get())
+    }
 }
 
 /// Something that happens once, and those who wait for it.
@@ -41,23 +64,5 @@ impl Drop for LatchGuard {
     fn drop(&mut self) {
         *lock(&self.0.is_open) = true;
         self.0.opened.notify_all();
-    }
-}
-
-/// One live thread.
-///
-/// No `ThreadId`, because asking for one leaves a record of the thread behind, which a leak checker
-/// finds in the host's main thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadMark(usize);
-
-impl ThreadMark {
-    /// That of the calling thread.
-    pub(crate) fn current() -> ThreadMark {
-        thread_local! {
-            static PLACE: u8 = const { 0 };
-        }
-        // No two live threads have theirs at the same address.
-        PLACE.with(|place| ThreadMark(std::ptr::from_ref(place).addr()))
     }
 }

@@ -46,9 +46,11 @@
  * Threads
  *   Every function may be called from any thread at the same time, unless it says otherwise; only
  *   emcp_destroy is for when nobody else uses the server, and a JSON writer is for one thread at a
- *   time. Tool functions run on worker threads, several at once, on stacks of 512 KiB; hooks and
- *   on_cancel functions run wherever they are needed. What would wait for a callback is refused
- *   inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a C++ exception may leave a callback.
+ *   time. With EMCP_F_HOST everything of the program runs inside emcp_dispatch(), on the program's
+ *   own thread; what follows is for servers without. Tool functions run on worker threads, several
+ *   at once, on stacks of 512 KiB; hooks and on_cancel functions run wherever they are needed. What
+ *   would wait for a callback is refused inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a
+ *   C++ exception may leave a callback.
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ptr;
 use std::time::Duration;
 
-use emcp_core::{Identity, Limits, Options, Server};
+use emcp_core::{Identity, Limits, Options, Run, Server};
 
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
@@ -19,6 +19,10 @@ pub const EMCP_F_READONLY: u32 = 1;
 pub const EMCP_F_NO_LEGACY_SSE: u32 = 2;
 /// No WebSocket.
 pub const EMCP_F_NO_WEBSOCKET: u32 = 4;
+/// Callbacks run inside emcp_dispatch() and nowhere else.
+pub const EMCP_F_HOST: u32 = 8;
+/// With EMCP_F_HOST: emcp_dispatch() drives the sockets too.
+pub const EMCP_F_NO_IO_THREAD: u32 = 16;
 
 /// What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
 /// zero has its default.
@@ -119,6 +123,8 @@ pub struct emcp_config {
     pub stop_ms: u32,
     /// Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0.
     pub cache_ttl_ms: u32,
+    /// Log lines and audit records that wait for emcp_dispatch(). Default 1024.
+    pub max_records: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers and raw pointers.
@@ -130,8 +136,8 @@ unsafe impl Sized32 for emcp_config {}
 /// `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
 ///
 /// Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
-/// a flag is unknown or a text is impossible; EMCP_E_ABI when the program was built for a newer
-/// library.   Since 0.1
+/// a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, or a text is impossible; EMCP_E_ABI when the
+/// program was built for a newer library.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_create(
     config: *const emcp_config,
@@ -178,7 +184,11 @@ unsafe fn identity(config: &emcp_config) -> Result<Identity> {
 /// # Safety
 /// As for [`identity`].
 unsafe fn options(config: &emcp_config) -> Result<Options> {
-    let known = EMCP_F_READONLY | EMCP_F_NO_LEGACY_SSE | EMCP_F_NO_WEBSOCKET;
+    let known = EMCP_F_READONLY
+        | EMCP_F_NO_LEGACY_SSE
+        | EMCP_F_NO_WEBSOCKET
+        | EMCP_F_HOST
+        | EMCP_F_NO_IO_THREAD;
     if config.flags & !known != 0 {
         return Err(Failure::invalid(format!("config has unknown flags: {:#x}", config.flags)));
     }
@@ -186,6 +196,8 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         read_only: config.flags & EMCP_F_READONLY != 0,
         legacy_sse: config.flags & EMCP_F_NO_LEGACY_SSE == 0,
         websocket: config.flags & EMCP_F_NO_WEBSOCKET == 0,
+        run: if config.flags & EMCP_F_HOST != 0 { Run::Host } else { Run::Pool },
+        io_threads: usize::from(config.flags & EMCP_F_NO_IO_THREAD == 0),
         cache_ttl: Duration::from_millis(config.cache_ttl_ms.into()),
         ..Options::default()
     };
@@ -216,6 +228,7 @@ fn limits(config: &emcp_config) -> Limits {
     count(&mut limits.calls, config.max_calls);
     count(&mut limits.calls_per_peer, config.max_calls_per_peer);
     count(&mut limits.queue, config.max_queue);
+    count(&mut limits.records, config.max_records);
     count(&mut limits.head_bytes, config.max_head_bytes);
     count(&mut limits.target_bytes, config.max_target_bytes);
     count(&mut limits.header_count, config.max_header_fields);

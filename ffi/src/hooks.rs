@@ -53,8 +53,8 @@ pub struct emcp_audit {
 /// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
 ///
 /// Hooks run on any thread of the server and on those of the program that answer calls, several at
-/// once. They must be quick, must not call emcp_stop(), emcp_drain() or emcp_destroy(), and neither
-/// longjmp() nor a C++ exception may leave them.
+/// once; with EMCP_F_HOST inside emcp_dispatch(). They must be quick, must not call emcp_stop(),
+/// emcp_drain() or emcp_destroy(), and neither longjmp() nor a C++ exception may leave them.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct emcp_hooks {
@@ -76,6 +76,7 @@ pub struct emcp_hooks {
     /// Gets every call once, when it has ended.
     pub audit: Option<unsafe extern "C" fn(record: *const emcp_audit, user: *mut c_void)>,
     /// Runs first on each thread that the server starts, for example to register it with a runtime.
+    /// Not with EMCP_F_HOST: then nothing of the program runs on them.
     pub thread_start: Option<unsafe extern "C" fn(name: *const c_char, user: *mut c_void)>,
     /// Runs last on each of these threads.
     pub thread_stop: Option<unsafe extern "C" fn(name: *const c_char, user: *mut c_void)>,

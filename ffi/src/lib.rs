@@ -15,6 +15,7 @@ pub mod call;
 pub mod call_state;
 pub mod config;
 pub mod conn;
+pub mod dispatch;
 pub mod hooks;
 pub mod http;
 pub mod json;

@@ -131,7 +131,10 @@ pub unsafe extern "C" fn emcp_listen_address(
 /// Lets work end: takes no new connections and calls, waits until the running calls are done, then
 /// closes the streams. emcp_stop() is still needed.
 ///
-/// Blocks up to `timeout_ms`. Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
+/// Blocks up to `timeout_ms`. With EMCP_F_HOST the thread that dispatches runs callbacks in here
+/// meanwhile; another thread leaves them to that one.
+///
+/// Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
 /// still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_drain(server: *mut emcp_server, timeout_ms: u32) -> i32 {
@@ -149,12 +152,15 @@ pub unsafe extern "C" fn emcp_drain(server: *mut emcp_server, timeout_ms: u32) -
 /// Ends everything: cancels the calls, closes the streams, joins the threads.
 ///
 /// Blocks for emcp_config.stop_ms and a little at most. Callbacks that run when calls are
-/// cancelled may run on the calling thread. Afterwards tools and hooks are still there, and the
-/// server may be started again. A server that does not run is stopped already.
+/// cancelled may run on the calling thread; with EMCP_F_HOST all callbacks that still wait do, but
+/// for tool functions, whose calls have been cancelled.
 ///
-/// Returns EMCP_OK; EMCP_E_TIMEDOUT when a tool function did not return: its thread is left
-/// behind, everything else has ended; EMCP_E_BUSY from a callback of any server, or while another
-/// thread stops this one.   Since 0.1
+/// Afterwards tools and hooks are still there, and the server may be started again. A server that
+/// does not run is stopped already.
+///
+/// Returns EMCP_OK; EMCP_E_TIMEDOUT when a tool function did not return, or another thread did not
+/// leave emcp_dispatch(): that thread is left behind, everything else has ended; EMCP_E_BUSY from a
+/// callback of any server, or while another thread stops this one.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_stop(server: *mut emcp_server) -> i32 {
     guard_status(|| {

@@ -51,6 +51,8 @@ pub struct emcp_stats {
     pub bytes_in: u64,
     /// Bytes written to clients.
     pub bytes_out: u64,
+    /// Log lines and audit records dropped because emcp_dispatch() was called too rarely.
+    pub records_dropped: u64,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers.
@@ -84,6 +86,7 @@ pub unsafe extern "C" fn emcp_get_stats(server: *mut emcp_server, out: *mut emcp
             calls_refused: stats.calls_refused,
             bytes_in: stats.bytes_in,
             bytes_out: stats.bytes_out,
+            records_dropped: stats.records_dropped,
         };
         // SAFETY: the header obliges the caller to say the struct's true size.
         unsafe { give("out", out, stats)? };

@@ -44,7 +44,8 @@ pub const EMCP_T_INLINE: u32 = 16;
 pub type emcp_free_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// A tool function. Runs on a worker thread, several at once, also for the same tool; with
-/// EMCP_T_INLINE on the I/O thread. `call` is valid until it returns, longer with emcp_call_ref().
+/// EMCP_T_INLINE on the I/O thread; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid until
+/// it returns, longer with emcp_call_ref().
 ///
 /// Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
 /// EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
@@ -119,7 +120,8 @@ pub struct emcp_tool {
     /// Handed to `call`; used by several threads at once.
     pub user: *mut c_void,
     /// Runs once with `user` when the tool is gone and its last call has ended, on any thread;
-    /// also when emcp_tool_add() fails. NULL: nothing to free.
+    /// also when emcp_tool_add() fails. With EMCP_F_HOST inside emcp_dispatch(), but for a failed
+    /// emcp_tool_add(), which may call it itself. NULL: nothing to free.
     pub free_user: emcp_free_fn,
 }
 
@@ -164,9 +166,13 @@ pub unsafe extern "C" fn emcp_tool_add(server: *mut emcp_server, tool: *const em
 }
 
 /// Removes a tool and waits until its running calls have ended. Afterwards its function is not
-/// called any more and `free_user` has run: the program may unload both.
+/// called any more and `free_user` has run: the program may unload both. Calls that have not begun
+/// are refused.
 ///
 /// Blocks as long as a call runs, or somebody holds one that was neither answered nor given back.
+/// With EMCP_F_HOST and on the thread that dispatches it does not, as nobody else could end the
+/// calls: the function is not called any more then either, but `free_user` runs later, inside
+/// emcp_dispatch(). On other threads it waits for that.
 ///
 /// Returns EMCP_OK; EMCP_E_NOT_FOUND; EMCP_E_BUSY from inside a call of that tool, from a hook, an
 /// on_cancel function or free_user.   Since 0.1

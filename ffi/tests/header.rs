@@ -6,9 +6,11 @@ use cbindgen::{Builder, Config};
 
 /// The sections of the header and the modules they are made of, in the order a user needs them.
 const SECTIONS: &[(&str, &str)] = &[
+const SECTIONS: [(&str, &str); 15] = [
     ("Text", "text"),
     ("Making a server", "config"),
     ("Running a server", "server"),
+    ("The program's own thread", "dispatch"),
     ("Sockets of the program", "adopt"),
     ("Requests that the program has parsed", "request"),
     ("The program's own HTTP server", "http"),

@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use crate::env::Env;
-use crate::sync::{ThreadMark, lock};
+use crate::sync::{ThreadId, lock};
 
 /// A function of the host that says "look again". It may be called without a reason.
 pub type ReadyFn = Box<dyn Fn() + Send + Sync>;
@@ -35,7 +35,7 @@ struct State {
     /// A call of the host's function is under way and has not begun.
     is_queued: bool,
     /// The thread that is inside the host's function.
-    inside: Option<ThreadMark>,
+    inside: Option<ThreadId>,
     is_closed: bool,
 }
 
@@ -71,7 +71,7 @@ impl Ready {
         let mut state = lock(&self.bell.state);
         state.is_closed = true;
         self.bell.changed.notify_all();
-        let caller = ThreadMark::current();
+        let caller = ThreadId::current();
         while state.inside.is_some_and(|thread| thread != caller) {
             state = self.bell.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -92,7 +92,7 @@ impl Bell {
         if state.is_closed || state.inside.is_some() {
             return;
         }
-        state.inside = Some(ThreadMark::current());
+        state.inside = Some(ThreadId::current());
         drop(state);
         let _outside = Outside(self);
         function();

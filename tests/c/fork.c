@@ -30,6 +30,9 @@ static void in_child(emcp_server *server, int tell)
     CHECK_STATUS(emcp_stop(server), EMCP_E_FORK);
     CHECK_STATUS(emcp_adopt_fd(server, tell, NULL), EMCP_E_FORK);
     CHECK_STATUS(emcp_get_stats(server, &stats), EMCP_E_FORK);
+    CHECK_STATUS(emcp_event_fd(server), EMCP_E_FORK);
+    CHECK_STATUS(emcp_dispatch(server, 0, 0), EMCP_E_FORK);
+    CHECK_STATUS(emcp_next_timeout_ms(server), EMCP_E_FORK);
     CHECK_STATUS(emcp_notify_log(server, EMCP_LOG_INFO, NULL, "1", 1), EMCP_E_FORK);
     CHECK(write(tell, "k", 1) == 1, "pipe");
     kill(getpid(), SIGKILL);
