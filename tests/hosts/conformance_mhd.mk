@@ -1,0 +1,16 @@
+# The official conformance suite through libmicrohttpd: every leg of `make conformance`, unchanged.
+# Included behind tests/hosts/hosts.mk, which sets HOSTS, HOST_CFLAGS and HOST_LDFLAGS.
+
+ADAPTER_MHD := $(filter-out %/main.c,$(wildcard examples/hosts/microhttpd/*.[ch]))
+
+$(HOSTS)/conformance_mhd: tests/hosts/conformance_mhd.c $(ADAPTER_MHD) \
+  $(wildcard examples/conformance-host/fixtures.* examples/conformance-host/media.h) \
+  include/emcp.h $(EMCP_A) | host-packages
+	@mkdir -p $(HOSTS)
+	$(CC) -std=c99 $(CFLAGS) $(WARNINGS) -Iinclude $(HOST_CFLAGS) -o $@ $(filter %.c,$^) \
+	  $(EMCP_A) $(HOST_LDFLAGS) $(HOST_LIBS_microhttpd) $(SYSTEM_LIBS)
+
+# `conformance` first: it installs the suite.
+.PHONY: conformance-mhd
+conformance-mhd: $(HOSTS)/conformance_mhd conformance
+	node tests/conformance/run.mjs $< $(BUILD)/conformance/node_modules
