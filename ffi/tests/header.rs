@@ -6,7 +6,6 @@ use cbindgen::{Builder, Config};
 
 /// The sections of the header and the modules they are made of, in the order a user needs them.
 const SECTIONS: &[(&str, &str)] = &[
-const SECTIONS: [(&str, &str); 15] = [
     ("Text", "text"),
     ("Making a server", "config"),
     ("Running a server", "server"),
