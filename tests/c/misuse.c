@@ -215,6 +215,29 @@ static void busy_port(int port)
     emcp_destroy(other);
 }
 
+/* Only a running server that was made for it dispatches. */
+static void host_mode_mistakes(void)
+{
+    emcp_config config;
+    emcp_server *other = NULL;
+
+    CHECK_STATUS(emcp_event_fd(NULL), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_dispatch(NULL, 0, 0), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_next_timeout_ms(NULL), EMCP_E_INVALID);
+    EMCP_INIT(&config);
+    config.name = "c-test";
+    config.version = "1";
+    config.flags = EMCP_F_NO_IO_THREAD;
+    CHECK_STATUS(emcp_create(&config, &other), EMCP_E_INVALID);
+    CHECK(strlen(emcp_last_error()) > 0, "a text");
+    other = server_create(NULL);
+    CHECK_STATUS(emcp_start(other), EMCP_OK);
+    CHECK_STATUS(emcp_event_fd(other), EMCP_E_STATE);
+    CHECK_STATUS(emcp_dispatch(other, 0, 0), EMCP_E_STATE);
+    CHECK_STATUS(emcp_next_timeout_ms(other), EMCP_E_STATE);
+    emcp_destroy(other);
+}
+
 static void status_texts(void)
 {
     for (int32_t status = EMCP_E_PANIC; status <= EMCP_PENDING; status++)
@@ -238,6 +261,7 @@ int main(void)
     bad_addresses();
     registry_mistakes();
     null_calls_and_writers();
+    host_mode_mistakes();
 
     port = server_start(server);
     busy_port(port);
