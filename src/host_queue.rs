@@ -351,3 +351,36 @@ impl Wake for DriverBell {
         self.0.announce(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_bounded_by_count_and_by_bytes() {
+        let queue = HostQueue::new(3);
+        assert!(queue.record(RECORD_BYTES_MAX + 1, Box::new(|| {})), "heard at once");
+        queue.open().unwrap();
+        assert!(!queue.record(RECORD_BYTES_MAX + 1, Box::new(|| {})));
+        assert!(queue.record(RECORD_BYTES_MAX, Box::new(|| {})));
+        assert!(!queue.record(1, Box::new(|| {})));
+        assert!(queue.record(0, Box::new(|| {})));
+        assert!(queue.record(0, Box::new(|| {})));
+        assert!(!queue.record(0, Box::new(|| {})));
+        assert!(queue.enter().unwrap().run_one(&|job| job()));
+        assert!(queue.record(1, Box::new(|| {})), "there is room again");
+    }
+
+    #[test]
+    fn a_later_job_outlives_the_end_of_the_server() {
+        let queue = HostQueue::new(1);
+        queue.open().unwrap();
+        queue.enter().unwrap().finish(&|job| job());
+        let (tell, told) = std::sync::mpsc::channel();
+        queue.run_later(Box::new(move || tell.send(()).unwrap()));
+        assert!(told.try_recv().is_err(), "on no account at once");
+        queue.open().unwrap();
+        queue.enter().unwrap().finish(&|job| job());
+        assert!(told.try_recv().is_ok());
+    }
+}

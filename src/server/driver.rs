@@ -72,3 +72,30 @@ impl Driver {
 fn runner(executor: Arc<Executor<'static>>) -> Runner {
     Box::pin(async move { executor.run(std::future::pending()).await })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_task_that_panics_takes_no_other_with_it() {
+        let env = Env::for_host(Limits::default());
+        let host = env.host.clone().unwrap();
+        host.open().unwrap();
+        let executor = Arc::new(Executor::new());
+        let driver = Driver::new(&host, executor.clone());
+        let ran = Arc::new(AtomicBool::new(false));
+        let noted = ran.clone();
+        executor.spawn(async { panic!("on purpose") }).detach();
+        executor.spawn(async move { noted.store(true, SeqCst) }).detach();
+        assert!(host.is_due());
+        driver.poll(&env);
+        driver.poll(&env);
+        assert!(ran.load(SeqCst));
+        driver.end();
+        assert_eq!(Arc::strong_count(&executor), 1);
+    }
+}
