@@ -155,7 +155,7 @@ typedef struct emcp_config {
      * "https://app.example". */
     const char *allowed_origins;
     uint32_t workers; /* Threads that run tool functions. Default 4. */
-    uint32_t max_connections; /* Open connections. Default 4096. */
+    uint32_t max_connections; /* Open connections, and open emcp_http. Default 4096. */
     /* Requests on one connection before it is closed. Default 100 000. */
     uint32_t max_requests_per_connection;
     uint32_t max_streams; /* Open SSE streams and WebSockets. Default 2048. */
@@ -187,7 +187,8 @@ typedef struct emcp_config {
     uint32_t body_timeout_ms; /* Milliseconds for a whole request body. Default 30 000. */
     /* Milliseconds that an idle connection stays. Default 75 000, above common proxy limits. */
     uint32_t idle_timeout_ms;
-    /* Milliseconds that one write may make no progress. Default 30 000. */
+    /* Milliseconds that one write may make no progress, or that the program may leave untaken what
+     * emcp_http_head() and emcp_http_read() have. Default 30 000. */
     uint32_t write_timeout_ms;
     /* Milliseconds of one tool call. Default 30 000: clients give up after 60 s. */
     uint32_t tool_timeout_ms;
@@ -1251,7 +1252,7 @@ int32_t emcp_set_hooks(emcp_server *server, const emcp_hooks *hooks);
 typedef struct emcp_stats {
     uint32_t size; /* sizeof(emcp_stats); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
-    uint64_t connections; /* Open connections. */
+    uint64_t connections; /* Open connections and emcp_http. */
     uint64_t streams; /* Open SSE streams and WebSockets. */
     uint64_t websockets; /* Open WebSockets. */
     uint64_t sessions; /* Open sessions. */

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The bounds of one server. Start from [`Limits::default`] and change what the host needs.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Open connections. Default 4096: a client that opens sockets in a loop stops here with 503,
+    /// Open connections, and exchanges of parsed requests. Default 4096: a client that opens sockets in a loop stops here with 503,
     /// long before the daemon runs out of descriptors.
     pub connections: usize,
     /// Open SSE streams and WebSockets together. Default 2048: streams live for hours and each
@@ -67,7 +67,8 @@ pub struct Limits {
     pub body_time: Duration,
     /// Time that an idle keep-alive connection stays. Default 75 s, above common proxy limits.
     pub idle_time: Duration,
-    /// Time that one write may make no progress. Default 30 s: a reader that stopped.
+    /// Time that one write may make no progress, or that the host may leave untaken what is there.
+    /// Default 30 s: a reader that stopped.
     pub write_time: Duration,
     /// Time of one tool call. Default 30 s, below the 60 s after which clients give up themselves.
     pub tool_time: Duration,

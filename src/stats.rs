@@ -39,7 +39,7 @@ macro_rules! counters {
 }
 
 counters! {
-    connections: "gauge", "Open connections.";
+    connections: "gauge", "Open connections and exchanges of parsed requests.";
     connections_accepted: "counter", "Connections accepted or adopted.";
     connections_refused: "counter", "Connections refused because limits.connections was reached.";
     requests: "counter", "HTTP requests read in full.";
@@ -48,7 +48,7 @@ counters! {
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
     held_bytes: "gauge", "Bytes of unfinished bodies and WebSocket messages.";
     messages_crowded_out: "counter", "Messages refused because limits.held_bytes was reached.";
-    writes_stalled: "counter", "Connections closed because the client stopped reading.";
+    writes_stalled: "counter", "Connections closed because the client, or the host for it, stopped reading.";
     bytes_in: "counter", "Bytes read from clients.";
     bytes_out: "counter", "Bytes written to clients.";
     streams: "gauge", "Open SSE streams and WebSockets.";

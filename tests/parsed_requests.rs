@@ -3,19 +3,13 @@
 mod peer;
 
 use std::net::TcpStream;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
-use emcp::ToolResult;
-use peer::pull::{Given, head, read, read_until};
-use peer::{ACCEPT, Host, PATIENCE, call, host, text_of};
+use emcp::{Error, Limits, Options, ToolResult};
+use peer::pull::{Given, bell, echo, head, hold, read, read_until};
+use peer::{ACCEPT, Host, PATIENCE, call, handshake, host, host_with, limits, text_of};
 use serde_json::json;
-
-fn echo() -> Given {
-    Given::modern("tools/call", json!({ "name": "echo", "arguments": { "a": 1 } }))
-}
-
-fn hold() -> Given {
-    Given::modern("tools/call", json!({ "name": "hold", "arguments": {} }))
-}
 
 #[test]
 fn a_quick_answer_is_json() {
@@ -120,4 +114,122 @@ fn over_the_wire(host: &Host, given: &Given) -> (u16, Vec<(String, String)>, Vec
         fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     headers.sort();
     (status, headers, bytes[split + 4..].to_vec())
+}
+
+#[test]
+fn ready_is_called_when_there_is_something_to_take() {
+    let host = host();
+    let (ready, rung) = bell();
+    let exchange = hold().open(&host.server, None, Some(ready)).unwrap();
+    exchange.body(&hold().body, true).unwrap();
+    assert!(exchange.head().unwrap().is_none());
+    assert!(!exchange.wait(Duration::ZERO));
+    host.held().reply(ToolResult::text("done"));
+    rung.recv_timeout(PATIENCE).expect("ready was not called");
+    assert_eq!(exchange.head().unwrap().unwrap().status, 200);
+    assert_eq!(text_of(&peer::parse(read(&exchange).unwrap().unwrap())), "done");
+}
+
+#[test]
+fn the_body_comes_in_pieces_and_ends_once() {
+    let host = host();
+    let given = echo();
+    let exchange = given.open(&host.server, None, None).unwrap();
+    for byte in &given.body {
+        assert!(exchange.head().unwrap().is_none(), "undecided before the end of the body");
+        assert!(exchange.body(&[*byte], false).unwrap());
+    }
+    assert!(matches!(exchange.read(&mut [0; 9]), Err(Error::State(_))));
+    assert_eq!(host.server.stats().held_bytes, given.body.len() as u64);
+    assert!(exchange.body(b"", true).unwrap());
+    assert_eq!(host.server.stats().held_bytes, 0);
+    assert!(matches!(exchange.body(b"", true), Err(Error::State(_))));
+    assert_eq!(head(&exchange).unwrap().status, 200);
+    assert!(matches!(exchange.body(b"x", false), Err(Error::State(_))));
+    assert!(matches!(exchange.read(&mut []), Err(Error::Config(_))));
+}
+
+#[test]
+fn a_refused_body_has_its_answer_at_once() {
+    let bounds = Limits { body_bytes: 1000, held_bytes: 1000, ..limits() };
+    let host = host_with(Options::default(), bounds);
+    let refused = |given: &Given, piece: &[u8], status: u16| {
+        let exchange = given.open(&host.server, None, None).unwrap();
+        assert!(!exchange.body(piece, false).unwrap(), "{status}");
+        assert!(!exchange.body(b"", true).unwrap(), "{status}");
+        assert!(matches!(exchange.body(b"", true), Err(Error::State(_))));
+        assert_eq!(exchange.head().unwrap().expect("the answer").status, status);
+    };
+    refused(&echo(), &[b'x'; 1001], 413);
+    let mut promised = echo();
+    promised.headers.push(("Content-Length".into(), "1001".into()));
+    refused(&promised, b"", 413);
+    let holding = echo().open(&host.server, None, None).unwrap();
+    assert!(holding.body(&[b'x'; 500], false).unwrap());
+    refused(&echo(), &[b'x'; 501], 503);
+    let stats = host.server.stats();
+    assert_eq!((stats.messages_crowded_out, stats.requests_refused), (1, 3));
+}
+
+#[test]
+fn a_body_that_takes_too_long_is_answered() {
+    let bounds = Limits { body_time: Duration::from_millis(1), ..limits() };
+    let host = host_with(Options::default(), bounds);
+    let exchange = echo().open(&host.server, None, None).unwrap();
+    assert!(exchange.wait(PATIENCE));
+    assert!(matches!(exchange.read(&mut [0; 9]), Err(Error::State(_))), "the head comes first");
+    assert_eq!(exchange.head().unwrap().unwrap().status, 408);
+    assert!(!exchange.body(b"x", false).unwrap());
+    assert_eq!(host.server.stats().requests_timed_out, 1);
+}
+
+#[test]
+fn exchanges_count_as_connections() {
+    let bounds = Limits { connections: 1, ..limits() };
+    let host = host_with(Options::default(), bounds);
+    let exchange = echo().start(&host.server, None);
+    let refused = echo().open(&host.server, None, None).unwrap();
+    assert_eq!(refused.head().unwrap().unwrap().status, 503);
+    assert_eq!(host.server.stats().connections_refused, 1);
+    drop(exchange);
+    assert_eq!(echo().whole(&host.server).head.status, 200);
+}
+
+#[test]
+fn an_upgrade_is_answered_with_its_headers() {
+    let host = host();
+    let mut headers = handshake();
+    headers.push(("Sec-WebSocket-Protocol", "mcp"));
+    let pulled = Given::new("GET", &headers, "").whole(&host.server);
+    assert_eq!((pulled.head.status, pulled.head.content_length), (101, Some(0)));
+    let has = |name, value| pulled.head.headers.iter().any(|(n, v)| n == name && v == value);
+    assert!(has("connection", "upgrade") && has("upgrade", "websocket"));
+    assert!(has("sec-websocket-protocol", "mcp"));
+    assert_eq!(host.server.stats().streams, 0, "nobody took the connection over");
+}
+
+#[test]
+fn a_second_thread_is_told_off() {
+    let host = host();
+    let (entered, inside) = channel();
+    let (leave, left) = channel::<()>();
+    let left = std::sync::Mutex::new(left);
+    let tool = emcp::Tool::new("inline").unwrap().description("Runs where the body ends.");
+    let tool = tool.flags(emcp::ToolFlags { inline: true, ..Default::default() });
+    host.server
+        .add_tool(tool, move |call| {
+            entered.send(()).unwrap();
+            left.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+            call.reply(ToolResult::text("inline"));
+        })
+        .unwrap();
+    let given = Given::modern("tools/call", json!({ "name": "inline", "arguments": {} }));
+    let exchange = given.open(&host.server, None, None).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| exchange.body(&given.body, true).unwrap());
+        inside.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(exchange.head(), Err(Error::Busy(_))));
+        leave.send(()).unwrap();
+    });
+    assert_eq!(head(&exchange).unwrap().status, 200);
 }

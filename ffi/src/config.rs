@@ -57,7 +57,7 @@ pub struct emcp_config {
     pub allowed_origins: *const c_char,
     /// Threads that run tool functions. Default 4.
     pub workers: u32,
-    /// Open connections. Default 4096.
+    /// Open connections, and open emcp_http. Default 4096.
     pub max_connections: u32,
     /// Requests on one connection before it is closed. Default 100 000.
     pub max_requests_per_connection: u32,
@@ -105,7 +105,8 @@ pub struct emcp_config {
     pub body_timeout_ms: u32,
     /// Milliseconds that an idle connection stays. Default 75 000, above common proxy limits.
     pub idle_timeout_ms: u32,
-    /// Milliseconds that one write may make no progress. Default 30 000.
+    /// Milliseconds that one write may make no progress, or that the program may leave untaken what
+    /// emcp_http_head() and emcp_http_read() have. Default 30 000.
     pub write_timeout_ms: u32,
     /// Milliseconds of one tool call. Default 30 000: clients give up after 60 s.
     pub tool_timeout_ms: u32,

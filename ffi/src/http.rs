@@ -160,6 +160,9 @@ pub unsafe extern "C" fn emcp_http_head(http: *mut emcp_http, out: *mut emcp_res
     guard_status(|| {
         // SAFETY: the header obliges the caller to keep the handle alive.
         let http = unsafe { exchange(http)? };
+        if out.is_null() {
+            return Err(Failure::invalid("out is NULL"));
+        }
         let core = http.core.clone();
         let Some(head) = core.head().map_err(failure)? else { return Ok(EMCP_E_AGAIN) };
         let mut known = lock(&http.head);

@@ -17,7 +17,7 @@ pub struct emcp_stats {
     pub size: u32,
     /// 0.
     pub reserved: u32,
-    /// Open connections.
+    /// Open connections and emcp_http.
     pub connections: u64,
     /// Open SSE streams and WebSockets.
     pub streams: u64,

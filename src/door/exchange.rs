@@ -2,6 +2,7 @@
 //! because the work may call the host, and puts it back. What comes from elsewhere, a hang-up, a
 //! deadline or the end of the server, takes the stage away or leaves word for who puts it back.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Wake, Waker};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use http_types::{Method, Response};
 
-use super::exchanges::Exchanges;
+use super::exchanges::{Exchanges, Place};
 use super::hangup::Watched;
 use super::ready::{Ready, ReadyFn};
 use super::stage::Stage;
@@ -42,6 +43,8 @@ struct State {
     is_settled: bool,
     /// The last piece of the body was given.
     has_last: bool,
+    /// The host has the head.
+    has_head: bool,
     /// The host was told to come again later, and not since then that it may.
     awaits: bool,
     watched: Option<Watched>,
@@ -60,26 +63,6 @@ impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         self.alarm.set(self.patience);
         self.ready.waker().wake_by_ref();
-    }
-}
-
-/// A place among `limits.connections`, given back when dropped. Nobody waits for it: who stops the
-/// server may be the thread that would have to pull.
-pub(super) struct Place(Arc<Env>);
-
-impl Place {
-    pub(super) fn take(env: &Arc<Env>) -> Option<Place> {
-        let within = env.counters.connections.up_within(env.limits.connections);
-        if !within {
-            env.counters.connections_refused.up();
-        }
-        within.then(|| Place(env.clone()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.counters.connections.down();
     }
 }
 
@@ -111,6 +94,7 @@ impl Exchange {
                 is_half_closed: false,
                 is_settled: false,
                 has_last: false,
+                has_head: false,
                 awaits: false,
                 watched: None,
                 place,
@@ -159,12 +143,13 @@ impl Exchange {
         Ok(taken)
     }
 
-    /// Puts the stage back.
+    /// Puts the stage back. Tells whether the server has ended meanwhile and the stage is another
+    /// one: nobody will ring for that.
     ///
     /// # Errors
     /// [`Error::Cancelled`] when the exchange was lost meanwhile.
-    pub(super) fn put(&self, stage: Stage) -> Result<()> {
-        let mut stage = stage;
+    pub(super) fn put(&self, stage: Stage) -> Result<bool> {
+        let (mut stage, mut has_changed) = (stage, false);
         loop {
             let mut state = self.lock();
             state.is_lost |= state.is_half_closed && !stage.outlives_half_close();
@@ -175,9 +160,13 @@ impl Exchange {
             }
             if !state.is_settled || stage.is_settled() {
                 state.stage = stage;
-                return Ok(());
+                drop(state);
+                // A deadline that passed meanwhile found nothing to end.
+                self.end_late();
+                return Ok(has_changed);
             }
             drop(state);
+            has_changed = true;
             stage = stage.settled(self.method, &self.env);
         }
     }
@@ -185,7 +174,7 @@ impl Exchange {
     /// Answers a request whose body is not wanted any more.
     pub(super) fn answer(&self, response: Response) -> Result<()> {
         self.expect_host();
-        self.put(Stage::answered(response, self.method, &self.env))
+        self.put(Stage::answered(response, self.method, &self.env)).map(drop)
     }
 
     /// Answers a whole request.
@@ -200,7 +189,7 @@ impl Exchange {
             Stage::of(outcome, self.method, &self.env)
         };
         self.expect_host();
-        self.put(stage)
+        self.put(stage).map(drop)
     }
 
     /// Notes a piece of the body; tells whether the last one had come before.
@@ -211,14 +200,29 @@ impl Exchange {
         had_last
     }
 
-    /// Notes that the response cannot be finished.
-    pub(super) fn note_loss(&self) {
-        self.lock().is_lost = true;
+    /// Notes what the host's reading came to.
+    pub(super) fn note_read(&self, read: &Option<io::Result<usize>>) {
+        match read {
+            Some(Ok(length @ 1..)) => {
+                self.env.counters.bytes_out.add(*length as u64);
+                self.expect_host();
+            }
+            // The response cannot be finished.
+            Some(Err(_)) => self.lock().is_lost = true,
+            Some(Ok(_)) | None => {}
+        }
+    }
+
+    pub(super) fn has_head(&self) -> bool {
+        self.lock().has_head
     }
 
     /// Notes whether the host got what it asked for, or is to come again.
     pub(super) fn told(&self, something: bool) {
-        self.lock().awaits = !something;
+        let mut state = self.lock();
+        state.awaits = !something;
+        // The head is what it asks for first.
+        state.has_head |= something;
     }
 
     /// Begins the time within which the host must come.
@@ -321,8 +325,8 @@ impl Exchange {
     }
 
     /// The time for the body, or for the host to come, is over.
-    fn is_late(&self) {
-        // It came just now.
+    fn end_late(&self) {
+        // Not yet, or the host came just now.
         if !self.bell.alarm.is_due() {
             return;
         }
@@ -372,5 +376,5 @@ impl Exchange {
 /// Runs on the I/O thread, in the task of the clock.
 fn late(exchange: &Weak<Exchange>) {
     let Some(exchange) = exchange.upgrade() else { return };
-    shielded(&exchange.env, "a deadline", || exchange.is_late());
+    shielded(&exchange.env, "a deadline", || exchange.end_late());
 }

@@ -105,3 +105,23 @@ impl Exchanges {
         lock(&self.open).exchanges.values().filter_map(Weak::upgrade).collect()
     }
 }
+
+/// A place among `limits.connections`, given back when dropped. Nobody waits for it: who stops the
+/// server may be the thread that would have to pull.
+pub(super) struct Place(Arc<Env>);
+
+impl Place {
+    pub(super) fn take(env: &Arc<Env>) -> Option<Place> {
+        let within = env.counters.connections.up_within(env.limits.connections);
+        if !within {
+            env.counters.connections_refused.up();
+        }
+        within.then(|| Place(env.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.counters.connections.down();
+    }
+}

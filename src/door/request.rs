@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use http_types::{Method, Response, StatusCode};
 
-use super::exchange::{Exchange, Place};
-use super::exchanges::Exchanges;
+use super::exchange::Exchange;
+use super::exchanges::{Exchanges, Place};
 use super::ready::ReadyFn;
 use super::stage::Stage;
 use crate::env::Env;
@@ -69,7 +69,7 @@ impl HttpExchange {
             Some(Stage::Gathering(gathering)) => gathering,
             other => {
                 let was_last = exchange.note_piece(is_last);
-                other.map_or(Ok(()), |stage| exchange.put(stage))?;
+                other.map_or(Ok(false), |stage| exchange.put(stage))?;
                 let late = || Error::State("the body has ended already".into());
                 return if was_last { Err(late()) } else { Ok(false) };
             }
@@ -77,7 +77,9 @@ impl HttpExchange {
         exchange.note_piece(is_last);
         match gathering.push(piece, is_last) {
             Ok(()) if is_last => exchange.finish(*gathering)?,
-            Ok(()) => exchange.put(Stage::Gathering(gathering))?,
+            Ok(()) => {
+                exchange.put(Stage::Gathering(gathering))?;
+            }
             Err(response) => {
                 exchange.answer(response)?;
                 return Ok(false);
@@ -93,19 +95,23 @@ impl HttpExchange {
     /// for `limits.write_time`; [`Error::Busy`] while another thread uses the exchange.
     pub fn head(&self) -> Result<Option<Arc<ResponseHead>>> {
         let exchange = &*self.exchange;
-        let Some(stage) = exchange.take_answer()? else { return Ok(None) };
-        let mut cx = Context::from_waker(exchange.waker());
-        let stage = stage.progress(exchange.method, &exchange.env, &mut cx);
-        let head = match &stage {
-            Stage::Answered(unframed, _) => Some(unframed.head.clone()),
-            _ => None,
-        };
-        if head.is_some() && stage.is_open() {
-            exchange.expect_host();
+        loop {
+            let Some(stage) = exchange.take_answer()? else { return Ok(None) };
+            let mut cx = Context::from_waker(exchange.waker());
+            let stage = stage.progress(exchange.method, &exchange.env, &mut cx);
+            let head = match &stage {
+                Stage::Answered(unframed, _) => Some(unframed.head.clone()),
+                _ => None,
+            };
+            if head.is_some() && stage.is_open() {
+                exchange.expect_host();
+            }
+            if exchange.put(stage)? && head.is_none() {
+                continue;
+            }
+            exchange.told(head.is_some());
+            return Ok(head);
         }
-        exchange.put(stage)?;
-        exchange.told(head.is_some());
-        Ok(head)
     }
 
     /// Reads what is there of the body: how many bytes, 0 at its end, `None` when there will be
@@ -119,28 +125,27 @@ impl HttpExchange {
         if buf.is_empty() {
             return Err(Error::Config("the buffer has no room".into()));
         }
-        let Some(mut stage) = exchange.take_answer()? else { return Ok(None) };
-        let Stage::Answered(unframed, _) = &mut stage else {
-            exchange.put(stage)?;
-            return Err(Error::State("the head was not taken yet".into()));
-        };
-        let mut cx = Context::from_waker(exchange.waker());
-        let read = match unframed.poll_read(&exchange.env, &mut cx, buf) {
-            Poll::Ready(read) => Some(read),
-            Poll::Pending => None,
-        };
-        match read {
-            Some(Ok(length @ 1..)) => {
-                exchange.env.counters.bytes_out.add(length as u64);
-                exchange.expect_host();
+        loop {
+            let Some(mut stage) = exchange.take_answer()? else { return Ok(None) };
+            let unframed = match &mut stage {
+                Stage::Answered(unframed, _) if exchange.has_head() => unframed,
+                _ => {
+                    exchange.put(stage)?;
+                    return Err(Error::State("the head was not taken yet".into()));
+                }
+            };
+            let mut cx = Context::from_waker(exchange.waker());
+            let read = match unframed.poll_read(&exchange.env, &mut cx, buf) {
+                Poll::Ready(read) => Some(read),
+                Poll::Pending => None,
+            };
+            exchange.note_read(&read);
+            if exchange.put(stage)? && read.is_none() {
+                continue;
             }
-            // The response cannot be finished.
-            Some(Err(_)) => exchange.note_loss(),
-            Some(Ok(_)) | None => {}
+            exchange.told(read.is_some());
+            return read.transpose().map_err(|_| Error::Cancelled);
         }
-        exchange.put(stage)?;
-        exchange.told(read.is_some());
-        read.transpose().map_err(|_| Error::Cancelled)
     }
 
     /// Waits until it makes sense to ask for the head or to read again; tells whether it was within

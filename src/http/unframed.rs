@@ -172,7 +172,7 @@ mod tests {
         check(text(StatusCode::NotFound, "x"), Method::Head, (404, Some(2), ""));
         let stream = || event_stream(Cursor::new(b"data: x\n\n"));
         check(stream(), Method::Get, (200, None, "data: x\n\n"));
-        check(response(StatusCode::Continue), Method::Get, (500, Some(36), INVALID));
+        check(response(StatusCode::Continue), Method::Get, (500, Some(INVALID.len()), INVALID));
     }
 
     const INVALID: &str = "the server made an invalid response\n";

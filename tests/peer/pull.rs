@@ -1,9 +1,10 @@
 //! The side of a host that has its own HTTP server: hands over parsed requests, pulls responses.
 
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, channel};
 
 use emcp::{Error, HttpExchange, ParsedRequest, ReadyFn, ResponseHead, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{PATIENCE, modern_headers, parse};
 
@@ -121,4 +122,23 @@ pub(crate) fn read_until(exchange: &HttpExchange, part: &str) -> String {
         text += std::str::from_utf8(&piece).unwrap();
     }
     text
+}
+
+/// A quick call.
+pub(crate) fn echo() -> Given {
+    Given::modern("tools/call", json!({ "name": "echo", "arguments": { "a": 1 } }))
+}
+
+/// A call that the test answers.
+pub(crate) fn hold() -> Given {
+    Given::modern("tools/call", json!({ "name": "hold", "arguments": {} }))
+}
+
+/// A `ready` function that reports its calls.
+pub(crate) fn bell() -> (ReadyFn, Receiver<()>) {
+    let (sender, rung) = channel();
+    let ready = move || {
+        let _ = sender.send(());
+    };
+    (Box::new(ready), rung)
 }
