@@ -409,6 +409,11 @@ typedef struct emcp_adopt {
      * mode inside emcp_dispatch(), at the latest inside emcp_stop(). May be NULL. */
     void (*released)(void *user);
     void *user; /* Handed to `released`. */
+    /* A request whose response is 101, or NULL: the connection goes on as its WebSocket. Send
+     * that head first; `prefix` is what has come behind the request. The exchange is still to be
+     * closed, after this call. What its request said of the client counts, and not remote_addr
+     * and principal. */
+    emcp_http *upgrade;
 } emcp_adopt;
 
 /* Hands a connected stream socket over: a program that has a listener of its own serves MCP on it.
@@ -428,9 +433,9 @@ typedef struct emcp_adopt {
  * called it must not read from the socket, write to it or close it.
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket, or with `io` not
- * something that can be polled; EMCP_E_STATE unless the server runs, or when it drains;
- * EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when the process has no descriptor
- * left; EMCP_E_ABI.   Since 0.1 */
+ * something that can be polled; EMCP_E_STATE unless the server runs, or when it drains, or when
+ * `upgrade` has no 101 or one that was adopted before; EMCP_E_LIMIT when max_connections is
+ * reached; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -587,13 +592,13 @@ void emcp_http_close(emcp_http *http);
 
 /* Opens a connection for a client that the program has accepted.
  *
- * `options` may be NULL; its prefix, remote_addr and principal count, and nothing about
+ * `options` may be NULL; its prefix, remote_addr, principal and upgrade count, and nothing about
  * descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
  * again; NULL for programs that use emcp_conn_wait().
  *
  * Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
- * unless the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached;
- * EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
+ * unless the server runs, or when it drains, or when there is no upgrade; EMCP_E_LIMIT when
+ * max_connections is reached; EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_conn_open(emcp_server *server,
                        const emcp_adopt *options,
                        emcp_ready_fn ready,

@@ -1,13 +1,14 @@
 //! Sockets that the host opened.
 
 use std::ffi::{c_char, c_void};
-use std::os::fd::{FromRawFd, OwnedFd};
 
 use emcp_core::{Adoption, Server};
 
 use crate::callback::{User, callback};
+use crate::descriptor::duplicate;
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
+use crate::http::{emcp_http, upgrade};
 use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, take};
 use crate::status::EMCP_OK;
@@ -91,6 +92,11 @@ pub struct emcp_adopt {
     pub released: Option<unsafe extern "C" fn(user: *mut c_void)>,
     /// Handed to `released`.
     pub user: *mut c_void,
+    /// A request whose response is 101, or NULL: the connection goes on as its WebSocket. Send
+    /// that head first; `prefix` is what has come behind the request. The exchange is still to be
+    /// closed, after this call. What its request said of the client counts, and not remote_addr
+    /// and principal.
+    pub upgrade: *mut emcp_http,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and an optional function
@@ -109,6 +115,7 @@ impl emcp_adopt {
         io_user: std::ptr::null_mut(),
         released: None,
         user: std::ptr::null_mut(),
+        upgrade: std::ptr::null_mut(),
     };
 
     /// A checked copy of what C has filled; NULL is no option at all.
@@ -152,6 +159,10 @@ impl emcp_adopt {
                     false => Some(Box::new(HostStream::new(self.io, self.io_user)?)),
                 },
                 released: self.released.map(|function| released(function, self.user)),
+                upgrade: match self.upgrade.is_null() {
+                    true => None,
+                    false => Some(upgrade(self.upgrade)?),
+                },
             })
         }
     }
@@ -190,9 +201,9 @@ fn released(
 /// called it must not read from the socket, write to it or close it.
 ///
 /// Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket, or with `io` not
-/// something that can be polled; EMCP_E_STATE unless the server runs, or when it drains;
-/// EMCP_E_LIMIT when max_connections is reached; EMCP_E_IO when the process has no descriptor
-/// left; EMCP_E_ABI.   Since 0.1
+/// something that can be polled; EMCP_E_STATE unless the server runs, or when it drains, or when
+/// `upgrade` has no 101 or one that was adopted before; EMCP_E_LIMIT when max_connections is
+/// reached; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_adopt_fd(
     server: *mut emcp_server,
@@ -206,7 +217,7 @@ pub unsafe extern "C" fn emcp_adopt_fd(
         let options = unsafe { emcp_adopt::taken(options)? };
         // SAFETY: the header obliges the caller to pass strings and true lengths.
         let adoption = unsafe { options.adoption()? };
-        server.core.adopt(duplicate(fd)?, adoption)?;
+        server.core.adopt(duplicate("descriptor", fd)?, adoption)?;
         if !options.keeps_descriptor() {
             // SAFETY: the header says that the number is emcp's, and it was open above.
             unsafe { libc::close(fd) };
@@ -220,23 +231,8 @@ pub(crate) fn listener(server: &Server, number: &str) -> Result<()> {
     let fd = number.parse::<u32>().ok().and_then(|fd| i32::try_from(fd).ok());
     let fd =
         fd.ok_or_else(|| Failure::invalid(format!("address \"fd:{number}\": want a number")))?;
-    server.listen_inherited(duplicate(fd)?)?;
+    server.listen_inherited(duplicate("descriptor", fd)?)?;
     // SAFETY: the header says that the number is emcp's, and it was open above.
     unsafe { libc::close(fd) };
     Ok(())
-}
-
-/// A duplicate of `fd`: so a caller whose descriptor is refused still has it.
-fn duplicate(fd: i32) -> Result<OwnedFd> {
-    // SAFETY: fcntl checks the number itself.
-    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
-    if copy < 0 {
-        let error = std::io::Error::last_os_error();
-        return Err(match error.raw_os_error() {
-            Some(libc::EBADF) => Failure::invalid(format!("descriptor {fd} is not open")),
-            _ => emcp_core::Error::Io(error).into(),
-        });
-    }
-    // SAFETY: the system has just made this number, nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }

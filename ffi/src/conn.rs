@@ -27,13 +27,13 @@ pub struct emcp_conn {
 
 /// Opens a connection for a client that the program has accepted.
 ///
-/// `options` may be NULL; its prefix, remote_addr and principal count, and nothing about
+/// `options` may be NULL; its prefix, remote_addr, principal and upgrade count, and nothing about
 /// descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
 /// again; NULL for programs that use emcp_conn_wait().
 ///
 /// Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
-/// unless the server runs, or when it drains; EMCP_E_LIMIT when max_connections is reached;
-/// EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
+/// unless the server runs, or when it drains, or when there is no upgrade; EMCP_E_LIMIT when
+/// max_connections is reached; EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_conn_open(
     server: *mut emcp_server,

@@ -264,6 +264,18 @@ unsafe fn exchange<'a>(http: *const emcp_http) -> Result<&'a emcp_http> {
     Ok(http)
 }
 
+/// The exchange whose connection somebody takes over.
+///
+/// # Errors
+/// As for [`exchange`].
+///
+/// # Safety
+/// As for [`exchange`].
+pub(crate) unsafe fn upgrade<'a>(http: *const emcp_http) -> Result<&'a HttpExchange> {
+    // SAFETY: passed on to our caller.
+    Ok(&unsafe { exchange(http)? }.core)
+}
+
 /// # Safety
 /// As for [`exchange`]; `buf` is NULL or has `cap` writable bytes.
 unsafe fn read(http: *const emcp_http, buf: *mut c_void, cap: usize) -> Result<i64> {

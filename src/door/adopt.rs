@@ -1,19 +1,24 @@
 //! Connections that the host hands over: sockets, its own TLS over one, or bytes that it carries.
 
+use std::io;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use async_io::Async;
+use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket2::{Domain, Socket as RawSocket, Type};
 
 use super::pump::Pump;
 use super::ready::ReadyFn;
+use super::request::HttpExchange;
 use super::stream::{Foreign, StreamIo};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Peer, Socket, Takeover};
+use crate::http::{Duplex, Peer, Socket, Takeover};
 
 /// What the host knows of a connection that it hands over.
 #[derive(Default)]
@@ -29,6 +34,9 @@ pub struct Adoption<'a> {
     /// Called once, when the connection has ended and its descriptor is closed; not when the
     /// connection was refused. Runs where `ready` functions do, at the latest inside `stop`.
     pub released: Option<Box<dyn FnOnce() + Send>>,
+    /// The exchange whose head was 101: the connection goes on as its WebSocket. Where it came
+    /// from and who it is was said with the request.
+    pub upgrade: Option<&'a HttpExchange>,
 }
 
 /// A connection that is ready to be served.
@@ -46,76 +54,147 @@ impl Adoption<'_> {
     ///
     /// # Errors
     /// [`Error::Config`] when it is not a connected stream socket, or nothing that can be polled;
-    /// [`Error::Io`] when the reactor refuses it. The host's functions have not been called then.
-    pub(crate) fn with_descriptor(self, fd: OwnedFd, env: &Arc<Env>) -> Result<Handover> {
+    /// [`Error::Io`] when the reactor refuses it; [`Error::State`] when there is no upgrade. What
+    /// is the host's is still there then: it must not be dropped under the locks of our caller.
+    pub(crate) fn with_descriptor(&mut self, fd: OwnedFd, env: &Arc<Env>) -> Result<Handover> {
         let raw = RawSocket::from(fd);
         let from = raw.peer_addr().ok();
+        if self.stream.is_none() {
+            check_stream_socket(&raw, from.is_some())?;
+        }
+        // A child of the daemon must not keep a client's connection open.
+        raw.set_cloexec(true).map_err(Error::Io)?;
         let is_unix = raw.domain().is_ok_and(|domain| domain == Domain::UNIX);
         let address = match (self.remote, from.and_then(|from| from.as_socket())) {
             (Some(remote), _) => remote.into(),
             (None, Some(from)) => from.to_string().into(),
             (None, None) => if is_unix { "unix" } else { "adopted" }.into(),
         };
-        // A child of the daemon must not keep a client's connection open.
-        raw.set_cloexec(true).map_err(Error::Io)?;
-        let socket = match self.stream {
-            Some(io) => Socket::from(Box::new(watched(raw.into(), io)?) as Box<_>),
-            None => plain(raw, is_unix)?,
-        };
-        let socket = match self.released {
-            Some(function) => {
-                socket.guarded_by(Box::new(Release { env: env.clone(), function: Some(function) }))
-            }
-            None => socket,
-        };
-        let peer = Peer { address, is_unix, principal: principal(self.principal) };
-        Ok(Handover { socket, peer, early: self.early, upgrade: None })
+        let upgrade = self.take_upgrade()?;
+        let socket = self.socket(raw, is_unix)?;
+        let socket = self.lent(socket, env);
+        Ok(self.handover(socket, (address, is_unix), upgrade))
     }
 
     /// Makes a connection without a descriptor and the host's end of it.
-    pub(crate) fn with_pump(self, ready: Option<ReadyFn>, env: &Arc<Env>) -> (Handover, Pump) {
+    ///
+    /// # Errors
+    /// [`Error::State`] when there is no upgrade.
+    pub(crate) fn with_pump(
+        &mut self,
+        ready: Option<ReadyFn>,
+        env: &Arc<Env>,
+    ) -> Result<(Handover, Pump)> {
+        let upgrade = self.take_upgrade()?;
         let (pump, far) = Pump::new(env, ready);
-        let peer = Peer {
-            address: self.remote.unwrap_or("adopted").into(),
-            is_unix: false,
-            principal: principal(self.principal),
+        let address = self.remote.unwrap_or("adopted").into();
+        Ok((self.handover(Socket::from(far), (address, false), upgrade), pump))
+    }
+
+    fn socket(&mut self, raw: RawSocket, is_unix: bool) -> Result<Socket> {
+        let Some(stream) = self.stream.take() else {
+            let socket = match is_unix {
+                true => Async::new(UnixStream::from(raw)).map(Socket::from),
+                false => Async::new(TcpStream::from(raw)).map(Socket::from),
+            };
+            return socket.map_err(Error::Io);
         };
-        (Handover { socket: Socket::from(far), peer, early: self.early, upgrade: None }, pump)
+        // Whether it blocks is the business of who reads it.
+        match Async::new_nonblocking(raw.into()) {
+            Ok(descriptor) => {
+                Ok(Socket::from(Box::new(Foreign::new(stream, descriptor)) as Box<_>))
+            }
+            Err(error) => {
+                self.stream = Some(stream);
+                Err(match error.kind() {
+                    // What epoll says of a plain file.
+                    io::ErrorKind::PermissionDenied => {
+                        Error::Config("descriptor cannot be polled".into())
+                    }
+                    _ => Error::Io(error),
+                })
+            }
+        }
+    }
+
+    /// The same socket; the host hears when it is closed, if it wants to.
+    fn lent(&mut self, socket: Socket, env: &Arc<Env>) -> Socket {
+        let Some(function) = self.released.take() else { return socket };
+        let release = Release { env: env.clone(), function: Some(function) };
+        Socket::from(Box::new(Lent { socket, _release: release }) as Box<_>)
+    }
+
+    fn take_upgrade(&self) -> Result<Option<Takeover>> {
+        let Some(exchange) = self.upgrade else { return Ok(None) };
+        let upgrade = exchange.take_upgrade();
+        upgrade
+            .map(Some)
+            .ok_or_else(|| Error::State("exchange has no upgrade to go on with".into()))
+    }
+
+    fn handover(
+        &mut self,
+        socket: Socket,
+        (address, is_unix): (Arc<str>, bool),
+        upgrade: Option<Takeover>,
+    ) -> Handover {
+        let principal = self.principal.filter(|name| !name.is_empty()).map(Into::into);
+        let peer = Peer { address, is_unix, principal };
+        Handover { socket, peer, early: std::mem::take(&mut self.early), upgrade }
     }
 }
 
-fn plain(raw: RawSocket, is_unix: bool) -> Result<Socket> {
+fn check_stream_socket(raw: &RawSocket, is_connected: bool) -> Result<()> {
     let Ok(kind) = raw.r#type() else {
         return Err(Error::Config("descriptor is not a socket".into()));
     };
-    if raw.peer_addr().is_err() {
+    if !is_connected {
         return Err(Error::Config("socket is not connected".into()));
     }
     if kind != Type::STREAM {
         return Err(Error::Config("socket is not a stream".into()));
     }
-    let socket = match is_unix {
-        true => Async::new(UnixStream::from(raw)).map(Socket::from),
-        false => Async::new(TcpStream::from(raw)).map(Socket::from),
-    };
-    socket.map_err(Error::Io)
+    Ok(())
 }
 
-fn watched(fd: OwnedFd, io: Box<dyn StreamIo>) -> Result<Foreign> {
-    // Whether it blocks is the business of who reads it.
-    let descriptor = Async::new_nonblocking(fd).map_err(|error| match error.kind() {
-        // What epoll says of a plain file.
-        std::io::ErrorKind::PermissionDenied => Error::Config("descriptor cannot be polled".into()),
-        _ => Error::Io(error),
-    })?;
-    Ok(Foreign::new(io, descriptor))
+/// A connection whose descriptor the host wants back.
+struct Lent {
+    socket: Socket,
+    /// Dropped behind the socket.
+    _release: Release,
 }
 
-fn principal(name: Option<&str>) -> Option<Arc<str>> {
-    name.filter(|name| !name.is_empty()).map(Into::into)
+impl Duplex for Lent {}
+
+impl AsyncRead for Lent {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
 }
 
-/// Tells the host that its descriptor is free, once the socket that it guards is closed.
+impl AsyncWrite for Lent {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(cx)
+    }
+}
+
+/// Tells the host, when it is dropped, that its descriptor is free.
 struct Release {
     env: Arc<Env>,
     function: Option<Box<dyn FnOnce() + Send>>,

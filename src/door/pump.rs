@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::Ready;
-use super::ready::ReadyFn;
+use super::ready::{Ready, ReadyFn};
 use crate::env::Env;
 use crate::http::Duplex;
 use crate::sync::lock;
@@ -91,7 +90,8 @@ impl Pump {
     pub fn feed(&self, bytes: &[u8]) -> Option<usize> {
         let (taken, engine) = {
             let mut pipes = lock(&self.shared.pipes);
-            if pipes.is_engine_gone || pipes.inbound.has_ended {
+            let nobody_reads = pipes.is_engine_gone || pipes.outbound.has_ended;
+            if nobody_reads || pipes.inbound.has_ended {
                 return None;
             }
             let taken = pipes.inbound.put(bytes);
@@ -261,5 +261,121 @@ impl Drop for Far {
             pipes.inbound = Pipe::default();
             ((), true)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::callbacks::Callbacks;
+    use crate::limits::Limits;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    struct Bench {
+        env: Arc<Env>,
+        pump: Pump,
+        far: Box<dyn Duplex>,
+        rings: Arc<AtomicUsize>,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let (env, rings) = (Env::new(Limits::default()), Arc::new(AtomicUsize::new(0)));
+            let count = rings.clone();
+            let ready: ReadyFn = Box::new(move || {
+                count.fetch_add(1, SeqCst);
+            });
+            let (pump, far) = Pump::new(&env, Some(ready));
+            Bench { env, pump, far, rings }
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.far).poll_write(&mut Context::from_waker(Waker::noop()), bytes)
+        }
+
+        fn read(&mut self, room: usize) -> Poll<io::Result<usize>> {
+            let mut cx = Context::from_waker(Waker::noop());
+            Pin::new(&mut self.far).poll_read(&mut cx, &mut vec![0; room])
+        }
+
+        fn close(&mut self) {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut self.far).poll_close(&mut cx).is_ready());
+        }
+
+        /// How often the host was told since it was asked last.
+        fn rings(&self) -> usize {
+            Callbacks::flush(&self.env);
+            self.rings.swap(0, SeqCst)
+        }
+    }
+
+    #[test]
+    fn bytes_arrive_in_order_and_the_host_hears_of_the_first() {
+        let mut bench = Bench::new();
+        assert!(matches!(bench.write(b"abc"), Poll::Ready(Ok(3))));
+        assert!(matches!(bench.write(b"de"), Poll::Ready(Ok(2))));
+        assert_eq!(bench.rings(), 1);
+        let mut buf = [0; 4];
+        assert_eq!(bench.pump.read(&mut buf), Pulled::Bytes(4));
+        assert_eq!(&buf, b"abcd");
+        assert_eq!(bench.pump.read(&mut buf), Pulled::Bytes(1));
+        assert_eq!(bench.pump.read(&mut buf), Pulled::Nothing);
+        assert!(matches!(bench.write(b"f"), Poll::Ready(Ok(1))));
+        assert_eq!(bench.rings(), 1);
+    }
+
+    #[test]
+    fn both_directions_are_bounded() {
+        let mut bench = Bench::new();
+        let flood = vec![7; PIPE_BYTES + 1];
+        assert_eq!(bench.pump.feed(&flood), Some(PIPE_BYTES));
+        assert_eq!(bench.pump.feed(b"x"), Some(0));
+        assert_eq!(bench.rings(), 0);
+        assert!(matches!(bench.read(10), Poll::Ready(Ok(10))));
+        assert_eq!(bench.rings(), 1, "there is room again");
+        assert!(matches!(bench.write(&flood), Poll::Ready(Ok(PIPE_BYTES))));
+        assert!(bench.write(b"x").is_pending());
+        assert_eq!(bench.pump.read(&mut [0; 10]), Pulled::Bytes(10));
+        assert!(matches!(bench.write(b"xy"), Poll::Ready(Ok(2))));
+    }
+
+    #[test]
+    fn what_was_written_before_the_end_is_still_read() {
+        let mut bench = Bench::new();
+        assert!(matches!(bench.write(b"bye"), Poll::Ready(Ok(3))));
+        bench.close();
+        assert_eq!(bench.pump.feed(b"x"), None);
+        assert!(matches!(bench.read(1), Poll::Ready(Ok(0))), "nobody waits for the client");
+        assert!(matches!(bench.write(b"x"), Poll::Ready(Err(_))));
+        assert_eq!(bench.pump.read(&mut [0; 10]), Pulled::Bytes(3));
+        assert_eq!(bench.pump.read(&mut [0; 10]), Pulled::End);
+        assert!(bench.pump.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_engine_that_is_gone_rings_and_takes_nothing() {
+        let Bench { env, pump, far, rings } = Bench::new();
+        assert_eq!(pump.feed(b"x"), Some(1));
+        drop(far);
+        Callbacks::flush(&env);
+        assert_eq!(rings.load(SeqCst), 1);
+        assert_eq!(pump.feed(b"x"), None);
+        assert_eq!(pump.read(&mut [0; 10]), Pulled::End);
+    }
+
+    #[test]
+    fn the_client_ends_its_side_or_leaves() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.pump.feed(b"x"), Some(1));
+        bench.pump.feed_end();
+        assert!(matches!(bench.read(9), Poll::Ready(Ok(1))));
+        assert!(matches!(bench.read(9), Poll::Ready(Ok(0))));
+        assert!(matches!(bench.write(b"still heard"), Poll::Ready(Ok(11))));
+        let Bench { pump, mut far, .. } = bench;
+        drop(pump);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(Pin::new(&mut far).poll_read(&mut cx, &mut [0]), Poll::Ready(Err(_))));
+        assert!(matches!(Pin::new(&mut far).poll_write(&mut cx, b"x"), Poll::Ready(Err(_))));
     }
 }

@@ -162,7 +162,6 @@ impl HttpExchange {
     }
 
     /// The connection that a head with status 101 is about; once.
-    #[expect(dead_code, reason = "the door for whole connections takes it")]
     pub(crate) fn take_upgrade(&self) -> Option<Takeover> {
         self.exchange.take_upgrade()
     }

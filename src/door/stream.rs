@@ -319,3 +319,6 @@ impl Drop for Foreign {
 fn plausible(count: usize, most: usize) -> io::Result<usize> {
     if count <= most { Ok(count) } else { Err(ErrorKind::InvalidData.into()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,6 @@ pub(crate) struct Socket {
     stream: Stream,
     /// Reads in a row that did not have to wait.
     eager_reads: u8,
-    /// Dropped behind the stream: what is to happen once nobody uses it any more.
-    _on_drop: Option<Box<dyn Send>>,
 }
 
 enum Stream {
@@ -37,30 +35,19 @@ impl From<Async<TcpStream>> for Socket {
         // Replies go out in whole writes, so Nagle's delay buys nothing. A socket that refuses the
         // option is one whose peer has left, and the first read tells.
         let _ = stream.get_ref().set_nodelay(true);
-        Socket::new(Stream::Tcp(stream))
+        Socket { stream: Stream::Tcp(stream), eager_reads: 0 }
     }
 }
 
 impl From<Async<UnixStream>> for Socket {
     fn from(stream: Async<UnixStream>) -> Socket {
-        Socket::new(Stream::Unix(stream))
+        Socket { stream: Stream::Unix(stream), eager_reads: 0 }
     }
 }
 
 impl From<Box<dyn Duplex>> for Socket {
     fn from(stream: Box<dyn Duplex>) -> Socket {
-        Socket::new(Stream::Foreign(stream))
-    }
-}
-
-impl Socket {
-    fn new(stream: Stream) -> Socket {
-        Socket { stream, eager_reads: 0, _on_drop: None }
-    }
-
-    /// The same socket; `guard` is dropped once it is closed.
-    pub(crate) fn guarded_by(self, guard: Box<dyn Send>) -> Socket {
-        Socket { _on_drop: Some(guard), ..self }
+        Socket { stream: Stream::Foreign(stream), eager_reads: 0 }
     }
 }
 
@@ -144,20 +131,6 @@ mod tests {
             client.read_to_string(&mut text).await.unwrap();
         });
         assert_eq!(text, "bye");
-    }
-
-    #[test]
-    fn the_guard_goes_when_the_socket_is_closed() {
-        struct Guard(UnixStream);
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                assert_eq!(std::io::Read::read(&mut self.0, &mut [0]).unwrap(), 0);
-            }
-        }
-        let (server, client) = UnixStream::pair().unwrap();
-        client.set_nonblocking(true).unwrap();
-        let socket = Socket::from(Async::new(server).unwrap());
-        drop(socket.guarded_by(Box::new(Guard(client))));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use running::Running;
 use crate::call::{Call, ToolFn};
 use crate::cancel::CancelReason;
 use crate::core::{Core, Options, Run};
-use crate::door::{Adoption, Handover, Pump};
+use crate::door::{Adoption, Handover, Pump, ReadyFn};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
 use crate::identity::Identity;
@@ -198,7 +198,7 @@ impl Server {
     /// `limits.connections` is reached, [`Error::Config`] when the descriptor does not fit. It is
     /// closed then: a caller that wants to keep it hands over a duplicate. Nothing of `adoption`
     /// has been called.
-    pub fn adopt(&self, fd: OwnedFd, adoption: Adoption<'_>) -> Result<()> {
+    pub fn adopt(&self, fd: OwnedFd, mut adoption: Adoption<'_>) -> Result<()> {
         self.let_in(|| Ok((adoption.with_descriptor(fd, &self.core.env)?, ())))
     }
 
@@ -209,12 +209,8 @@ impl Server {
     /// # Errors
     /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
     /// `limits.connections` is reached.
-    pub fn open_pump(
-        &self,
-        adoption: Adoption<'_>,
-        ready: Option<Box<dyn Fn() + Send + Sync>>,
-    ) -> Result<Pump> {
-        self.let_in(|| Ok(adoption.with_pump(ready, &self.core.env)))
+    pub fn open_pump(&self, mut adoption: Adoption<'_>, ready: Option<ReadyFn>) -> Result<Pump> {
+        self.let_in(|| adoption.with_pump(ready, &self.core.env))
     }
 
     /// Takes no new connections and calls, waits until the running calls are done, then closes

@@ -9,6 +9,9 @@ C_TEST_SECONDS_MAX := 180
 C_TESTS := $(basename $(notdir $(wildcard tests/c/*.c tests/c/*.cpp)))
 C_TEST_HEADERS := $(wildcard tests/c/*.h) include/emcp.h
 C_LINK := -pthread -Wl,-rpath,'$$ORIGIN/../lib'
+# Tests in which the program brings TLS of its own.
+C_TLS_TESTS := adopt_tls adopt_upgrade
+C_TLS_PROGRAMS := $(C_TLS_TESTS:%=$(BUILD)/c/plain/%) $(C_TLS_TESTS:%=$(BUILD)/c/asan/%)
 
 # The suppressions need the whole way back to the global that is being made: 120 callers.
 VALGRIND := valgrind --quiet --error-exitcode=99 --num-callers=120 --leak-check=full \
@@ -52,7 +55,10 @@ $(BUILD)/c/asan/%: tests/c/%.cpp include/emcp.h $(BUILD)/c/lib/linked | cxx-pres
 	@mkdir -p $(@D)
 	$(CXX) -std=c++11 -g -O1 $(C_SANITIZE) $(C_WARNINGS) -Iinclude -o $@ $< $(EMCP_LIB) $(C_LINK)
 
-.PHONY: valgrind-present cxx-present $(C_TESTS:%=run-asan-%) $(C_TESTS:%=run-valgrind-%)
+$(C_TLS_PROGRAMS): C_LINK += -lssl -lcrypto
+$(C_TLS_PROGRAMS): | openssl-present
+
+.PHONY: valgrind-present cxx-present openssl-present $(C_TESTS:%=run-asan-%) $(C_TESTS:%=run-valgrind-%)
 $(C_TESTS:%=run-asan-%): run-asan-%: $(BUILD)/c/asan/%
 	@timeout $(C_TEST_SECONDS_MAX) $<
 
@@ -64,3 +70,7 @@ valgrind-present:
 
 cxx-present:
 	@command -v $(CXX) >/dev/null || { apt-get update -qq && apt-get install -y -qq g++; }
+
+openssl-present:
+	@printf '#include <openssl/ssl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 || \
+	  { apt-get update -qq && apt-get install -y -qq libssl-dev; }
