@@ -117,11 +117,13 @@ pub unsafe extern "C" fn emcp_conn_read(conn: *mut emcp_conn, buf: *mut c_void, 
         if buf.is_null() || cap == 0 {
             return Err(Failure::invalid("buf is NULL or has no room"));
         }
-        // More is never there at once, so nothing is claimed of what lies behind.
-        let cap = cap.min(ROOM_BYTES);
-        // SAFETY: the header obliges the caller to pass `cap` writable bytes. Whatever C has left
-        // there is only written over.
-        let room = unsafe { slice::from_raw_parts_mut(buf.cast::<u8>(), cap) };
+        let count = cap.min(pump.waiting());
+        // SAFETY: not NULL; the header obliges the caller to pass `cap` writable bytes. A slice
+        // must hold numbers that were set; what comes meanwhile is for the next time.
+        let room = unsafe {
+            buf.cast::<u8>().write_bytes(0, count);
+            slice::from_raw_parts_mut(buf.cast::<u8>(), count)
+        };
         match pump.read(room) {
             Pulled::Bytes(count) => Ok(count as i64),
             Pulled::End => Ok(0),
@@ -164,9 +166,6 @@ pub unsafe extern "C" fn emcp_conn_close(conn: *mut emcp_conn) {
         }
     });
 }
-
-/// Bytes of one read at most.
-const ROOM_BYTES: usize = 64 * 1024;
 
 /// The connection behind a handle of C.
 ///

@@ -118,6 +118,11 @@ impl Pump {
         lock(&self.shared.pipes).inbound.has_ended
     }
 
+    /// Bytes that the next [`read`](Self::read) can take.
+    pub fn waiting(&self) -> usize {
+        lock(&self.shared.pipes).outbound.bytes.len()
+    }
+
     /// Fills `buf` with bytes for the client.
     pub fn read(&self, buf: &mut [u8]) -> Pulled {
         let (pulled, engine) = {

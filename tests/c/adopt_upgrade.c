@@ -4,7 +4,6 @@
 #include "tls.h"
 
 static const char ping[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
-static emcp_server *server;
 static struct reply reply;
 static char frame[64];
 static size_t frame_len;
@@ -76,14 +75,14 @@ static void over_socket(void)
 
 static void over_tls(void)
 {
-    SSL_CTX *server_context = tls_server_context();
-    SSL_CTX *client_context = SSL_CTX_new(TLS_client_method());
     emcp_http *http = upgraded();
     emcp_adopt options;
     struct tls tls;
     int ends[2];
     SSL *client;
 
+    server_context = tls_server_context();
+    client_context = SSL_CTX_new(TLS_client_method());
     tcp_pair(ends);
     tls_init(&tls, server_context, ends[0]);
     tls_options(&options, &tls);

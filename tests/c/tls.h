@@ -26,6 +26,9 @@ struct tls {
     struct gate released;
 };
 
+static emcp_server *server;
+static SSL_CTX *server_context, *client_context;
+
 static inline SSL_CTX *tls_server_context(void)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -248,6 +251,42 @@ static inline char *tls_receive(SSL *ssl, const char *part, size_t piece)
         if (len > cap)
             text = realloc(text, (cap = 2 * len) + piece + 1);
     }
+}
+
+/* One connection: the program's side, and the client's. */
+struct link {
+    struct tls tls;
+    int ends[2];
+    SSL *client;
+};
+
+/* Connects; `setup` may change the program's side before emcp sees it. */
+static inline void link_open(struct link *link, void (*setup)(struct tls *tls))
+{
+    tcp_pair(link->ends);
+    tls_init(&link->tls, server_context, link->ends[0]);
+    if (setup != NULL)
+        setup(&link->tls);
+    CHECK_STATUS(tls_adopt(server, &link->tls, link->ends[0]), EMCP_OK);
+    link->client = tls_connect(client_context, link->ends[1]);
+}
+
+/* The client is polite; then the program's side has ended too. */
+static inline void link_close(struct link *link)
+{
+    SSL_shutdown(link->client);
+    SSL_free(link->client);
+    close(link->ends[1]);
+    tls_finish(&link->tls, link->ends[0]);
+}
+
+/* The socket takes less than a record of TLS. */
+static inline void small_buffers(struct link *link)
+{
+    int size = 4096;
+
+    setsockopt(link->ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    setsockopt(link->ends[1], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
 #endif
