@@ -3,7 +3,7 @@
 # make test       runs every check; needs Rust, a C compiler, make, node and python, nothing else
 # make bench      measures CPU and memory per call and per idle client
 # make install    DESTDIR= PREFIX=/usr/local
-# Parts of test:  lint  test-rust  test-c  test-clients  conformance
+# Parts of test:  lint  test-rust  test-c  test-clients  conformance  test-hosts
 # make collectd-plugin  builds build/collectd/mcp.so; test-collectd runs it in a real collectd
 # make header     regenerates include/emcp.h from the doc comments in ffi/
 
@@ -50,6 +50,8 @@ run: $(BUILD)/sysmond
 	@exec $(BUILD)/sysmond --listen 127.0.0.1:$(PORT)
 
 include tests/c/tests.mk
+include tests/hosts/hosts.mk
+include tests/hosts/conformance_mhd.mk
 include integrations/collectd/collectd.mk
 
 # One after the other: the output of a failing part must not drown in that of the others.
@@ -59,7 +61,8 @@ test:
 	$(MAKE) test-c
 	$(MAKE) conformance
 	$(MAKE) test-clients
-	@echo "every part passed: lint, test-rust, test-c, conformance, test-clients"
+	$(MAKE) test-hosts
+	@echo "every part passed: lint, test-rust, test-c, conformance, test-clients, test-hosts"
 
 lint:
 	$(CARGO) fmt --all --check
