@@ -164,7 +164,9 @@ impl Wire {
         if self.end_our_side().await.is_err() || self.at_end {
             return;
         }
-        let mut left = LINGER_BYTES;
+        // A body somewhat above its limit is on its way in one piece, and its client reads the reply
+        // only after it.
+        let mut left = self.env.limits.body_bytes.saturating_add(LINGER_BYTES);
         loop {
             self.inbuf.clear();
             if self.more().await != Arrival::Bytes {
@@ -251,7 +253,7 @@ impl Wire {
 const READ_BYTES: usize = 8 * 1024;
 /// Bytes kept of what a client sends before its reply is complete.
 const PIPELINE_BYTES: usize = 8 * 1024;
-/// What [`Wire::linger`] reads and how long.
+/// What [`Wire::linger`] reads beyond the limit of a body, and how long it takes.
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 

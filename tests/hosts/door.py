@@ -6,10 +6,13 @@ import os
 import re
 import socket
 import ssl
+import struct
 import threading
 from urllib.parse import urlsplit
 
 from websockets.sync.client import connect as connect_websocket
+
+import tls
 
 # Nothing here takes a second on an idle machine; a test that waits this long has failed.
 SECONDS_MAX = 30
@@ -61,7 +64,7 @@ class Door:
         if not self.unix:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls:
-            return self.tls.wrap_socket(plain, server_hostname=self.address[0])
+            return tls.wrap(plain, self.tls, self.address[0])
         return plain
 
     def send(self, method, headers=(), body=None, target=None, **options):
@@ -152,9 +155,6 @@ class Connection:
         # A server may answer before it has the whole body, and need not read the rest.
         sender = threading.Thread(target=self.send_body, args=(body or b"", chunked), daemon=True)
         sender.start()
-        if self.door.tls:
-            # Two threads must not use one TLS connection.
-            sender.join()
         response = self.http.getresponse()
         return Answer(self, response)
 
@@ -177,9 +177,12 @@ class Connection:
 
     def reset(self):
         """Ends the connection the way a client does whose machine is gone: with RST."""
-        linger = b"\x01\0\0\0\0\0\0\0"
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        # close() would say goodbye in TLS first, and wait for whoever reads from the socket.
+        if self.door.tls:
+            self.socket.abrupt = True
+        else:
+            linger = struct.pack("ii", 1, 0)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        # close() would wait for whoever reads from the socket.
         os.close(self.socket.detach())
 
 

@@ -176,8 +176,6 @@ def close_code(door, data):
 
         sender = threading.Thread(target=send, daemon=True)
         sender.start()
-        if door.tls:
-            sender.join()
         while True:
             opcode, length = receive_exactly(socket, 2)
             payload = receive_exactly(socket, length)

@@ -15,10 +15,23 @@
 #define PIECE_MAX (16u << 10)
 /* Only how often an idle thread looks around: what is to be done wakes it. */
 #define WAIT_MS 60000
+/* Seconds that clients have to take the end of their answers. */
+#define END_SECONDS 1
 
-struct mcp_civetweb {
-    emcp_server *server;
-};
+void adapter_enter(struct mcp_civetweb *adapter)
+{
+    pthread_mutex_lock(&adapter->lock);
+    adapter->open++;
+    pthread_mutex_unlock(&adapter->lock);
+}
+
+void adapter_leave(struct mcp_civetweb *adapter)
+{
+    pthread_mutex_lock(&adapter->lock);
+    adapter->open--;
+    pthread_cond_signal(&adapter->left);
+    pthread_mutex_unlock(&adapter->lock);
+}
 
 void describe_request(const struct mg_connection *connection, struct request_text *text,
                       emcp_request *request)
@@ -88,7 +101,7 @@ static int32_t wait_for_head(emcp_http *http, emcp_response *head)
     return status;
 }
 
-/* Reads the next bytes of the answer, waiting for them; 0 at the end, negative when it breaks off. */
+/* Waits for the next bytes of the answer; 0 at the end, negative when it breaks off. */
 static int64_t wait_for_bytes(emcp_http *http, char *piece, size_t size)
 {
     int64_t taken;
@@ -178,6 +191,7 @@ static int serve_request(struct mg_connection *connection, void *user)
         mg_send_http_error(connection, 503, "%s", "not available");
         return 503;
     }
+    adapter_enter(adapter);
     int unread = read_body(connection, http);
     head.status = 499; /* For the log: the client left. */
     if (unread >= 0 && wait_for_head(http, &head) == EMCP_OK)
@@ -187,6 +201,7 @@ static int serve_request(struct mg_connection *connection, void *user)
     int status = head.status;
     /* Before the end of the answer this says that the client has left. */
     emcp_http_close(http);
+    adapter_leave(adapter);
     return status;
 }
 
@@ -195,17 +210,40 @@ struct mcp_civetweb *mcp_civetweb_serve(struct mg_context *context, emcp_server 
     /* A dollar sign ends the path: "/mcp/x" is not emcp's. A slash makes no difference. */
     static const char *const paths[] = {"/mcp$", "/mcp/$", "/sse$", "/sse/$"};
     struct mcp_civetweb *adapter = calloc(1, sizeof *adapter);
+    pthread_condattr_t monotonic;
 
     if (adapter == NULL)
         return NULL;
     adapter->server = server;
+    pthread_mutex_init(&adapter->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&adapter->left, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         mg_set_request_handler(context, paths[i], serve_request, adapter);
-    serve_websocket(context, "/mcp$", server);
+    serve_websocket(context, "/mcp$", adapter);
     return adapter;
+}
+
+void mcp_civetweb_end(struct mcp_civetweb *adapter)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += END_SECONDS;
+    pthread_mutex_lock(&adapter->lock);
+    while (adapter->open > 0 &&
+           pthread_cond_timedwait(&adapter->left, &adapter->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&adapter->lock);
 }
 
 void mcp_civetweb_free(struct mcp_civetweb *adapter)
 {
+    if (adapter == NULL)
+        return;
+    pthread_cond_destroy(&adapter->left);
+    pthread_mutex_destroy(&adapter->lock);
     free(adapter);
 }

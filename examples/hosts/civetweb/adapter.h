@@ -2,7 +2,7 @@
  *
  * To copy it into a program: call mcp_civetweb_serve() after mg_start(), and end in this order:
  *
- *     emcp_stop(), mg_stop(), mcp_civetweb_free(), emcp_destroy()
+ *     emcp_stop(), mcp_civetweb_end(), mg_stop(), mcp_civetweb_free(), emcp_destroy()
  *
  * civetweb has one thread per connection. A stream or WebSocket keeps its thread as long as it
  * lasts, so set num_threads to the number of clients plus what the other pages need: when all
@@ -29,6 +29,9 @@ struct mcp_civetweb;
 
 /* Serves "/mcp", and "/sse" for clients of 2024-11-05. NULL: there is no memory. */
 struct mcp_civetweb *mcp_civetweb_serve(struct mg_context *context, emcp_server *server);
+
+/* Gives clients a second to take what emcp_stop() has left for them: mg_stop() cuts them off. */
+void mcp_civetweb_end(struct mcp_civetweb *adapter);
 
 /* After mg_stop(). NULL is fine. */
 void mcp_civetweb_free(struct mcp_civetweb *adapter);

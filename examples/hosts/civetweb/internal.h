@@ -2,10 +2,23 @@
 #ifndef MCP_CIVETWEB_INTERNAL_H
 #define MCP_CIVETWEB_INTERNAL_H
 
+#include <pthread.h>
+
 #include "adapter.h"
 
 /* civetweb takes no more header fields than that. */
 #define HEADERS_MAX MG_MAX_HEADERS
+
+struct mcp_civetweb {
+    emcp_server *server;
+    pthread_mutex_t lock; /* Guards what follows. */
+    pthread_cond_t left;
+    unsigned open; /* Requests and WebSockets. */
+};
+
+/* One request or WebSocket more, or less. */
+void adapter_enter(struct mcp_civetweb *adapter);
+void adapter_leave(struct mcp_civetweb *adapter);
 
 /* What emcp_request points to. */
 struct request_text {
@@ -22,6 +35,6 @@ void describe_request(const struct mg_connection *connection, struct request_tex
 int socket_of(const struct mg_connection *connection);
 
 /* WebSocket on `path`: websocket.c. */
-void serve_websocket(struct mg_context *context, const char *path, emcp_server *server);
+void serve_websocket(struct mg_context *context, const char *path, struct mcp_civetweb *adapter);
 
 #endif

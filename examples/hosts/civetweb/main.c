@@ -21,7 +21,7 @@ static int send_page(struct mg_connection *connection, void *user)
     return 200;
 }
 
-/* Refuses WebSockets where there are none: civetweb 1.15 would send an error page without a head. */
+/* Refuses WebSockets on other paths: civetweb 1.15 would send an error page without a head. */
 static int refuse_websocket(const struct mg_connection *connection, void *user)
 {
     (void)user;
@@ -78,6 +78,7 @@ int main(int argc, char **argv)
 
     demo_wait_for_ending();
     int32_t stopped = emcp_stop(server);
+    mcp_civetweb_end(adapter);
     mg_stop(context);
     mcp_civetweb_free(adapter);
     mg_exit_library();

@@ -23,6 +23,7 @@
 #define SERVER_ERROR 1011
 
 struct websocket {
+    struct mcp_civetweb *adapter;
     struct mg_connection *connection;
     emcp_peer *peer;
     pthread_t writer;
@@ -120,6 +121,7 @@ static int on_connect(const struct mg_connection *asked, void *user)
         refuse(connection, 400, "bad handshake");
         return 1;
     }
+    websocket->adapter = user;
     websocket->connection = connection;
     pthread_mutex_init(&websocket->lock, NULL);
     pthread_cond_init(&websocket->wake, NULL);
@@ -127,12 +129,14 @@ static int on_connect(const struct mg_connection *asked, void *user)
     /* Nothing to watch: civetweb reads all the time, so it notices the end by itself. */
     request.ready = wake;
     request.user = websocket;
-    if (emcp_peer_open(user, &request, &websocket->peer, &refusal) != EMCP_OK) {
+    if (emcp_peer_open(websocket->adapter->server, &request, &websocket->peer, &refusal) !=
+        EMCP_OK) {
         refuse(connection, refusal, emcp_last_error());
         free_websocket(websocket);
         return 1;
     }
     mg_set_user_connection_data(connection, websocket);
+    adapter_enter(websocket->adapter);
     return 0;
 }
 
@@ -208,14 +212,15 @@ static void on_close(const struct mg_connection *connection, void *user)
     if (websocket->has_writer)
         pthread_join(websocket->writer, NULL);
     mg_set_user_connection_data(connection, NULL);
+    adapter_leave(websocket->adapter);
     free_websocket(websocket);
 }
 
-void serve_websocket(struct mg_context *context, const char *path, emcp_server *server)
+void serve_websocket(struct mg_context *context, const char *path, struct mcp_civetweb *adapter)
 {
     static const char *names[] = {"mcp"};
     static struct mg_websocket_subprotocols subprotocols = {1, names};
 
     mg_set_websocket_handler_with_subprotocols(context, path, &subprotocols, on_connect, on_ready,
-                                               on_frame, on_close, server);
+                                               on_frame, on_close, adapter);
 }

@@ -1,5 +1,5 @@
-/* How a request gets from evhttp to emcp. All of this runs on the loop's thread; emcp's threads only
- * activate events. */
+/* How a request gets from evhttp to emcp. All of this runs on the loop's thread; emcp's threads
+ * only activate events. */
 #include "adapter.h"
 
 #include <stdio.h>

@@ -20,7 +20,7 @@ void exchange_free(struct exchange *exchange)
     evhttp_connection_set_closecb(exchange->connection, NULL, NULL);
     evhttp_request_set_on_complete_cb(exchange->request, NULL, NULL);
     pump_free(exchange->pump);
-    /* Before the end of the answer this says that the client has left. Waits for exchange_wake(). */
+    /* Before the end of the answer: the client has left. Waits for exchange_wake(). */
     emcp_http_close(exchange->http);
     event_free(exchange->wake);
     *exchange->link = exchange->next;

@@ -85,7 +85,7 @@ void mcp_mhd_completed(void *argument, struct MHD_Connection *connection, void *
     if (exchange == NULL)
         return;
     *con_cls = NULL;
-    /* Before the end of the answer this says that the client has left. Waits for exchange_wake(). */
+    /* Before the end of the answer: the client has left. Waits for exchange_wake(). */
     emcp_http_close(exchange->http);
     pthread_mutex_lock(&adapter->lock);
     *exchange->link = exchange->next;
