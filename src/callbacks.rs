@@ -31,7 +31,7 @@ impl Callbacks {
     }
 
     /// Runs `callback` soon, and on no account before this returns.
-    pub(crate) fn run(&self, callback: Callback) {
+    pub(crate) fn run_later(&self, callback: Callback) {
         if let Some(host) = &self.host {
             return host.run_later(callback);
         }

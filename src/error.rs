@@ -1,10 +1,12 @@
 //! What can go wrong between emcp and the program that embeds it.
 //!
 //! Errors that a client sees are JSON-RPC errors or tool results and live elsewhere: nothing here
-//! is ever sent to a peer.
+//! is sent to a peer, but for the reason of a denial.
 
 use std::fmt;
 use std::io;
+
+use http_types::StatusCode;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -32,13 +34,19 @@ pub enum Error {
     /// A client may not come in; its HTTP server answers with `status`. Often an `Origin` that is
     /// not in `allowed_origins`.
     Denied {
-        /// An HTTP status: 400, 403, 404, 405, 414, 431 or 503.
+        /// An HTTP status: 400, 403, 404, 405, 414, 431, 501 or 503.
         status: u16,
         /// Says what to change, for whoever reads the client's log.
         reason: String,
     },
     /// The operating system refused. Often an address in use or a missing permission.
     Io(io::Error),
+}
+
+impl Error {
+    pub(crate) fn denied(status: StatusCode, reason: &str) -> Error {
+        Error::Denied { status: status as u16, reason: reason.to_owned() }
+    }
 }
 
 impl fmt::Display for Error {

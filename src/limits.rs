@@ -8,11 +8,11 @@ use std::time::Duration;
 /// The bounds of one server. Start from [`Limits::default`] and change what the host needs.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Open connections, and exchanges of parsed requests. Default 4096: a client that opens sockets in a loop stops here with 503,
-    /// long before the daemon runs out of descriptors.
+    /// Open connections, and exchanges of parsed requests. Default 4096: a client that opens
+    /// sockets in a loop stops here with 503, long before the daemon runs out of descriptors.
     pub connections: usize,
-    /// Open SSE streams and WebSockets together. Default 2048: streams live for hours and each
-    /// holds an outbox, so they have a cap of their own below `connections`.
+    /// Open SSE streams, WebSockets and message peers together. Default 2048: they live for hours
+    /// and each holds an outbox, so they have a cap of their own below `connections`.
     pub streams: usize,
     /// Legacy sessions. Default 1024: most clients never send DELETE, so the least recently used
     /// session makes room for the next one.

@@ -12,9 +12,9 @@ use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket2::{Domain, Socket as RawSocket, Type};
 
+use super::exchange::HttpExchange;
 use super::pump::Pump;
 use super::ready::ReadyFn;
-use super::request::HttpExchange;
 use super::stream::{Foreign, StreamIo};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -203,7 +203,7 @@ struct Release {
 impl Drop for Release {
     fn drop(&mut self) {
         if let Some(function) = self.function.take() {
-            self.env.callbacks.run(function);
+            self.env.callbacks.run_later(function);
         }
     }
 }

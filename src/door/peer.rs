@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::{Ready, ReadyFn};
+use super::ready::{Ready, ReadyFn};
 use crate::held::Held;
 use crate::limits::Limits;
 use crate::shield::shielded;

@@ -113,7 +113,7 @@ impl Wake for Bell {
         state.is_queued = true;
         drop(state);
         let bell = self.clone();
-        self.env.callbacks.run(Box::new(move || bell.call()));
+        self.env.callbacks.run_later(Box::new(move || bell.call()));
     }
 }
 

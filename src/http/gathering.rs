@@ -8,7 +8,7 @@ use http_types::{Method, Response};
 
 use super::ask;
 use super::body::{BODY_LATE, BODY_TOO_LARGE, TOO_MUCH_HELD};
-use super::given::read;
+use super::parsed::read_head;
 use super::reject::Reject;
 use super::response::no_upgrade;
 use super::{Head, Outcome, ParsedRequest, Peer, Service, Version};
@@ -36,14 +36,8 @@ impl Gathering {
         service: Arc<dyn Service>,
         env: &Arc<Env>,
     ) -> Result<Gathering, Response> {
-        let head = read(request, &env.limits).map_err(|reject| refused(reject, env))?;
-        let principal = Some(request.principal).filter(|name| !name.is_empty());
-        let remote = if request.remote.is_empty() { "unknown" } else { request.remote };
-        let peer = Peer {
-            address: remote.into(),
-            is_unix: request.is_local,
-            principal: principal.map(Arc::from),
-        };
+        let head = read_head(request, &env.limits).map_err(|reject| refused(reject, env))?;
+        let peer = request.peer();
         if let Some(response) = ask::refusal(&*service, env, &head, &peer) {
             return Err(response);
         }

@@ -18,6 +18,18 @@ use super::guard::is_token_byte;
 use crate::env::Env;
 use crate::level::Level;
 
+/// Said above `limits.connections`.
+pub(crate) const TOO_MANY_CONNECTIONS: &str = "too many connections";
+
+/// When a client that was told so may come back, as the value of `retry-after`.
+pub(crate) const RETRY_SECS: &str = "5";
+
+/// Said by a server that drains or stops.
+pub(crate) const STOPPING: &str = "the server is stopping";
+
+/// Said to an HTTP/1.0 client that wants to upgrade.
+pub(crate) const NO_UPGRADE: &str = "an upgrade needs HTTP/1.1";
+
 /// A response without a body.
 pub(crate) fn response(status: StatusCode) -> Response {
     Response::new(status)
@@ -110,7 +122,7 @@ pub(super) fn finish(response: Response, terms: Terms, env: &Env) -> Reply {
 
 /// The reply to an HTTP/1.0 client that wants to upgrade (RFC 9110 section 7.8: it cannot ask).
 pub(super) fn no_upgrade() -> Response {
-    text(StatusCode::BadRequest, "an upgrade needs HTTP/1.1")
+    text(StatusCode::BadRequest, NO_UPGRADE)
 }
 
 /// `response`, or 500 in its place when its status or a header could break the head.

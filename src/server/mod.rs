@@ -1,10 +1,9 @@
 //! A server from creation to its end: registration, start, drain, stop.
 
-mod dispatch;
+mod connections;
+mod door;
 mod driver;
-mod open;
-mod parsed;
-mod peer;
+mod host_thread;
 mod running;
 mod signals;
 
@@ -12,13 +11,11 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use open::OpenConnections;
 use running::Running;
 
 use crate::call::{Call, ToolFn};
 use crate::cancel::CancelReason;
 use crate::core::{Core, Options, Run};
-use crate::door::{Adoption, Handover, Pump, ReadyFn};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
 use crate::identity::Identity;
@@ -191,28 +188,6 @@ impl Server {
         Ok(())
     }
 
-    /// Takes over a connected stream socket, or serves a stream of the host's.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
-    /// `limits.connections` is reached, [`Error::Config`] when the descriptor does not fit. It is
-    /// closed then: a caller that wants to keep it hands over a duplicate. Nothing of `adoption`
-    /// has been called.
-    pub fn adopt(&self, fd: OwnedFd, mut adoption: Adoption<'_>) -> Result<()> {
-        self.let_in(|| Ok((adoption.with_descriptor(fd, &self.core.env)?, ())))
-    }
-
-    /// Opens a connection whose bytes the host carries. `ready` says when the host should look at
-    /// it again; a host without one waits with [`Pump::wait`]. Of `adoption`, the parts about a
-    /// descriptor are not used.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
-    /// `limits.connections` is reached.
-    pub fn open_pump(&self, mut adoption: Adoption<'_>, ready: Option<ReadyFn>) -> Result<Pump> {
-        self.let_in(|| adoption.with_pump(ready, &self.core.env))
-    }
-
     /// Takes no new connections and calls, waits until the running calls are done, then closes
     /// every stream; all of it within `patience`. Tells whether nothing is left: otherwise what
     /// still runs goes on until [`Server::stop`].
@@ -317,23 +292,6 @@ impl Server {
         Ok(())
     }
 
-    /// Serves the connection that `make` makes, if there is room for one.
-    fn let_in<T>(&self, make: impl FnOnce() -> Result<(Handover, T)>) -> Result<T> {
-        let state = lock(&self.state);
-        let State::Running(running) = &*state else {
-            return Err(Error::State("server is not running".into()));
-        };
-        if running.is_draining() {
-            return Err(Error::State("server is draining".into()));
-        }
-        let Some(open) = OpenConnections::enter(&running.open, &self.core) else {
-            return Err(Error::Limit("connections are at their limit".into()));
-        };
-        let (handover, host_end) = make()?;
-        running.serve(&self.core, handover, open);
-        Ok(host_end)
-    }
-
     fn listen_on(&self, address: Address) -> Result<()> {
         match &*lock(&self.state) {
             State::Created => {
@@ -351,4 +309,8 @@ impl Drop for Server {
         // the process ends.
         let _ = self.stop();
     }
+}
+
+fn not_running() -> Error {
+    Error::State("server is not running".into())
 }

@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
 
-use super::dispatch::run;
+use super::connections::{OpenConnections, OpenSlot};
 use super::driver::Driver;
-use super::open::{OpenConnections, OpenSlot};
+use super::host_thread::run;
 use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
 use crate::core::Core;
 use crate::door::{Exchanges, Handover};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::response::{RETRY_SECS, TOO_MANY_CONNECTIONS};
 use crate::http::{self, Peer, Socket};
 use crate::level::Level;
 use crate::listener::{Address, Listener};
@@ -286,10 +287,13 @@ async fn connection(
 /// Tells a client above `limits.connections` to come back later.
 async fn turn_away(mut socket: Socket) {
     use futures_lite::AsyncWriteExt;
-    let reply = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n\
-                  content-length: 21\r\n\r\ntoo many connections\n";
+    let reply = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_SECS}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{TOO_MANY_CONNECTIONS}\n",
+        TOO_MANY_CONNECTIONS.len() + 1,
+    );
     let sent = async {
-        let _ = socket.write_all(reply).await;
+        let _ = socket.write_all(reply.as_bytes()).await;
         let _ = socket.close().await;
     };
     let late = async {

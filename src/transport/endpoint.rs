@@ -9,7 +9,7 @@ use super::text_channel::{TextChannel, subprotocol};
 use super::{answer, cors, legacy, sse, streamable, websocket};
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::http::response::{close_after, response, set_header, text};
+use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
 use crate::http::{Head, Incoming, Outcome, Peer, Service, Version};
 use crate::policy::{Denied, METHODS, Policy, Route};
 use crate::protocol::{Revision, is_modern_header};
@@ -42,10 +42,10 @@ impl Endpoint {
             counters.requests.up();
         }
         if !self.core.options.websocket {
-            return Err(denied(StatusCode::Forbidden, "WebSocket is switched off here"));
+            return Err(Error::denied(StatusCode::Forbidden, "WebSocket is switched off here"));
         }
         let Some(slot) = StreamSlot::take(&self.core.env) else {
-            return Err(denied(StatusCode::ServiceUnavailable, answer::NO_STREAM));
+            return Err(Error::denied(StatusCode::ServiceUnavailable, answer::NO_STREAM));
         };
         Ok((TextChannel::open(&self.core, peer, slot)?, head.and_then(subprotocol)))
     }
@@ -54,12 +54,15 @@ impl Endpoint {
     fn check_handshake(&self, head: &Head, is_local: bool) -> Result<()> {
         self.policy
             .check(head, is_local)
-            .map_err(|Denied { status, reason }| denied(status, &reason))?;
+            .map_err(|Denied { status, reason }| Error::denied(status, &reason))?;
         if head.method != Method::Get {
-            return Err(denied(StatusCode::MethodNotAllowed, "a WebSocket is opened with GET"));
+            return Err(Error::denied(
+                StatusCode::MethodNotAllowed,
+                "a WebSocket is opened with GET",
+            ));
         }
         if head.version == Version::Http10 {
-            return Err(denied(StatusCode::BadRequest, "an upgrade needs HTTP/1.1"));
+            return Err(Error::denied(StatusCode::BadRequest, NO_UPGRADE));
         }
         Ok(())
     }
@@ -134,10 +137,6 @@ impl Service for Endpoint {
             upgrade => upgrade,
         }
     }
-}
-
-fn denied(status: StatusCode, reason: &str) -> Error {
-    Error::Denied { status: status as u16, reason: reason.to_owned() }
 }
 
 fn refusal(Denied { status, reason }: Denied) -> Response {

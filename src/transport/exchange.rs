@@ -11,7 +11,7 @@ use http_types::{Response, StatusCode};
 
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use crate::env::Env;
-use crate::http::response::{json, response, text};
+use crate::http::response::{STOPPING, json, response, text};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::code;
 use crate::session::{Close, Frame, Link, Outbox, Session, Streams, WhenFull};
@@ -280,9 +280,7 @@ fn closed(why: Close) -> Response {
         // Cancelled by its own client, which no longer reads the answer.
         Close::Done => response(StatusCode::Accepted),
         Close::Session => text(StatusCode::NotFound, "the session has ended"),
-        Close::Shutdown | Close::Overflow => {
-            text(StatusCode::ServiceUnavailable, "the server is stopping")
-        }
+        Close::Shutdown | Close::Overflow => text(StatusCode::ServiceUnavailable, STOPPING),
     }
 }
 

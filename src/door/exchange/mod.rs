@@ -3,6 +3,11 @@
 //! No task of ours serves it: the host's own calls drive it, on the host's threads. What comes from
 //! elsewhere, a hang-up, a deadline or the end of the server, only changes its stage.
 
+mod exchanges;
+mod hangup;
+mod stage;
+mod state;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,13 +15,15 @@ use std::time::Duration;
 
 use http_types::{Method, Response, StatusCode};
 
-use super::exchange::Exchange;
-use super::exchanges::{Exchanges, Place};
+use exchanges::ExchangeSlot;
+pub(crate) use exchanges::Exchanges;
+use stage::Stage;
+use state::Exchange;
+
 use super::ready::ReadyFn;
-use super::stage::Stage;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::response::{set_header, text};
+use crate::http::response::{RETRY_SECS, TOO_MANY_CONNECTIONS, set_header, text};
 use crate::http::{Gathering, ParsedRequest, ResponseHead, Service, Takeover};
 
 /// A request of the host's own HTTP server and its response; see
@@ -44,10 +51,10 @@ impl HttpExchange {
         ready: Option<ReadyFn>,
     ) -> Result<HttpExchange> {
         let Opening { env, exchanges, .. } = &opening;
-        let place = Place::take(env);
-        let (stage, method) = first_stage(&opening, request, place.is_some());
+        let slot = ExchangeSlot::take(env);
+        let (stage, method) = first_stage(&opening, request, slot.is_some());
         let is_gathering = matches!(stage, Stage::Gathering(_));
-        let exchange = Exchange::new(env, exchanges, (stage, method), place, ready);
+        let exchange = Exchange::new(env, exchanges, (stage, method), slot, ready);
         // From here on it is closed by whoever drops it.
         let opened = HttpExchange { exchange };
         if let Some(socket) = socket.filter(|_| is_gathering) {
@@ -177,10 +184,10 @@ impl Drop for HttpExchange {
 fn first_stage(
     opening: &Opening,
     request: &ParsedRequest<'_>,
-    has_place: bool,
+    has_slot: bool,
 ) -> (Stage, Option<Method>) {
     let env = &opening.env;
-    if !has_place {
+    if !has_slot {
         return (Stage::answered(too_many(), None, env), None);
     }
     if opening.is_draining {
@@ -201,7 +208,7 @@ fn head_method(request: &ParsedRequest<'_>) -> Option<Method> {
 
 /// What the listener says above `limits.connections`.
 fn too_many() -> Response {
-    let mut response = text(StatusCode::ServiceUnavailable, "too many connections");
-    set_header(&mut response, "retry-after", "5");
+    let mut response = text(StatusCode::ServiceUnavailable, TOO_MANY_CONNECTIONS);
+    set_header(&mut response, "retry-after", RETRY_SECS);
     response
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, Weak};
 
 use smol::Executor;
 
-use super::exchange::Exchange;
 use super::hangup::{HangUps, Watched};
+use super::state::Exchange;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::sync::lock;
@@ -106,21 +106,21 @@ impl Exchanges {
     }
 }
 
-/// A place among `limits.connections`, given back when dropped. Nobody waits for it: who stops the
+/// A slot among `limits.connections`, given back when dropped. Nobody waits for it: who stops the
 /// server may be the thread that would have to pull.
-pub(super) struct Place(Arc<Env>);
+pub(super) struct ExchangeSlot(Arc<Env>);
 
-impl Place {
-    pub(super) fn take(env: &Arc<Env>) -> Option<Place> {
+impl ExchangeSlot {
+    pub(super) fn take(env: &Arc<Env>) -> Option<ExchangeSlot> {
         let within = env.counters.connections.up_within(env.limits.connections);
         if !within {
             env.counters.connections_refused.up();
         }
-        within.then(|| Place(env.clone()))
+        within.then(|| ExchangeSlot(env.clone()))
     }
 }
 
-impl Drop for Place {
+impl Drop for ExchangeSlot {
     fn drop(&mut self) {
         self.0.counters.connections.down();
     }

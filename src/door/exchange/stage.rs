@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use http_types::{Method, Response, StatusCode};
 
 use crate::env::Env;
-use crate::http::response::text;
+use crate::http::response::{STOPPING, text};
 use crate::http::{BoxFuture, Gathering, HalfClose, Outcome, Takeover, Unframed, poll_reply};
 
 /// What an exchange waits for.
@@ -42,7 +42,7 @@ impl Stage {
 
     /// The answer of a server that stops or drains.
     pub(super) fn stopping(env: &Env) -> Stage {
-        let response = text(StatusCode::ServiceUnavailable, "the server is stopping");
+        let response = text(StatusCode::ServiceUnavailable, STOPPING);
         Stage::answered(response, None, env)
     }
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use http_types::{Method, Response};
 
-use super::exchanges::{Exchanges, Place};
+use super::exchanges::{ExchangeSlot, Exchanges};
 use super::hangup::Watched;
-use super::ready::{Ready, ReadyFn};
 use super::stage::Stage;
 use crate::clock::Alarm;
+use crate::door::ready::{Ready, ReadyFn};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Gathering, Takeover};
@@ -48,7 +48,7 @@ struct State {
     /// The host was told to come again later, and not since then that it may.
     awaits: bool,
     watched: Option<Watched>,
-    place: Option<Place>,
+    slot: Option<ExchangeSlot>,
 }
 
 /// What the exchange's futures wake: the host is told, and the time that it may take begins.
@@ -71,7 +71,7 @@ impl Exchange {
         env: &Arc<Env>,
         exchanges: &Arc<Exchanges>,
         (stage, method): (Stage, Option<Method>),
-        place: Option<Place>,
+        slot: Option<ExchangeSlot>,
         ready: Option<ReadyFn>,
     ) -> Arc<Exchange> {
         let limits = &env.limits;
@@ -97,7 +97,7 @@ impl Exchange {
                 has_head: false,
                 awaits: false,
                 watched: None,
-                place,
+                slot,
             }),
         });
         let weak = Arc::downgrade(&exchange);
@@ -268,9 +268,9 @@ impl Exchange {
         self.exchanges.remove(self.number);
         let mut state = self.lock();
         state.is_lost = true;
-        let place = state.place.take();
+        let slot = state.slot.take();
         self.lose(state);
-        drop(place);
+        drop(slot);
     }
 
     pub(super) fn take_upgrade(&self) -> Option<Takeover> {

@@ -5,12 +5,13 @@
 
 use http_types::StatusCode;
 
-use super::Version;
 use super::guard::{TARGET_TOO_LONG, is_token_byte, parse_host, parse_method};
 use super::head::{Expectation, Fields, Framing, Head};
 use super::reject::Reject;
 use super::target::Target;
+use super::{Peer, Version};
 use crate::env::Env;
+use crate::error::Error;
 use crate::limits::Limits;
 
 /// A request as the host's own HTTP server has parsed it, without its body.
@@ -32,24 +33,34 @@ pub struct ParsedRequest<'a> {
     pub principal: &'a str,
 }
 
+impl ParsedRequest<'_> {
+    /// The client, as the host knows it.
+    pub(crate) fn peer(&self) -> Peer {
+        let remote = if self.remote.is_empty() { "unknown" } else { self.remote };
+        let principal = Some(self.principal).filter(|name| !name.is_empty());
+        Peer {
+            address: remote.into(),
+            is_unix: self.is_local,
+            principal: principal.map(Into::into),
+        }
+    }
+}
+
 impl Head {
     /// Checks a parsed head for a host that writes its refusals itself; counts them.
     ///
     /// # Errors
-    /// Status and reason.
-    pub(crate) fn opening(
-        request: &ParsedRequest<'_>,
-        env: &Env,
-    ) -> Result<Head, (StatusCode, &'static str)> {
-        read(request, &env.limits).map_err(|reject| {
+    /// [`Error::Denied`].
+    pub(crate) fn opening(request: &ParsedRequest<'_>, env: &Env) -> crate::error::Result<Head> {
+        read_head(request, &env.limits).map_err(|reject| {
             reject.counter(&env.counters).up();
-            (reject.status, reject.message)
+            Error::denied(reject.status, reject.message)
         })
     }
 }
 
 /// Checks a parsed head.
-pub(super) fn read(request: &ParsedRequest<'_>, limits: &Limits) -> Result<Head, Reject> {
+pub(super) fn read_head(request: &ParsedRequest<'_>, limits: &Limits) -> Result<Head, Reject> {
     let method = parse_method(request.method)?;
     if request.target.len() > limits.target_bytes {
         return Err(TARGET_TOO_LONG);
@@ -107,7 +118,7 @@ mod tests {
 
     #[track_caller]
     fn check(request: ParsedRequest<'_>, expected: u16) {
-        let head = read(&request, &Limits::default());
+        let head = read_head(&request, &Limits::default());
         assert_eq!(head.map_or_else(|reject| reject.status as u16, |_| 200), expected);
     }
 
@@ -123,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_good_head_reads_like_one_from_the_wire() {
-        let head = read(&GOOD, &Limits::default()).unwrap();
+        let head = read_head(&GOOD, &Limits::default()).unwrap();
         assert_eq!((head.path.as_str(), head.query.as_deref()), ("/mcp", Some("a=b")));
         assert_eq!((head.header("x-a"), head.host.as_deref()), (Some("one"), Some("h")));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
-use super::{Server, State};
+use super::{Server, State, not_running};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::host_queue::{HostQueue, Inside};
@@ -121,8 +121,4 @@ impl Server {
 pub(super) fn run(env: &Env, job: Job) {
     // A panic has been counted and logged.
     let _ = shielded(env, "a callback", job);
-}
-
-fn not_running() -> Error {
-    Error::State("server is not running".into())
 }
