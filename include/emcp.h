@@ -36,6 +36,12 @@
  *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_listen > emcp_start > emcp_stop >
  *   emcp_destroy. Tools come and go at any time. A stopped server may be started again.
  *
+ *   A program with a server of its own need not listen. While the server runs it hands over sockets
+ *   or its TLS (emcp_adopt_fd), bytes (emcp_conn_open), requests that it has parsed
+ *   (emcp_http_open) or the messages of its WebSockets (emcp_peer_open); docs/embedding.md says
+ *   which fits. Each emcp_conn, emcp_http and emcp_peer is closed once, by the program, and may
+ *   outlive the server.
+ *
  * Ownership
  *   Whatever goes in is copied, but for the `user` pointers. Views (emcp_str) that come out are
  *   valid as long as the object they were asked of, or for the callback that got them. A pointer to
@@ -45,18 +51,25 @@
  *
  * Threads
  *   Every function may be called from any thread at the same time, unless it says otherwise; only
- *   emcp_destroy is for when nobody else uses the server, and a JSON writer is for one thread at a
- *   time. With EMCP_F_HOST everything of the program runs inside emcp_dispatch(), on the program's
- *   own thread; what follows is for servers without. Tool functions run on worker threads, several
- *   at once, on stacks of 512 KiB; hooks and on_cancel functions run wherever they are needed. What
- *   would wait for a callback is refused inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a
- *   C++ exception may leave a callback.
+ *   emcp_destroy is for when nobody else uses the server, and an emcp_json, emcp_http or emcp_conn
+ *   is for one thread at a time.
+ *
+ *   Callbacks are all functions of the program that emcp calls. Tool functions run on worker
+ *   threads, several at once, on stacks of 512 KiB; the others run wherever they are needed. With
+ *   EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only the
+ *   functions of an emcp_io run where sockets are read and written.
+ *
+ *   Inside a callback every function may be called but those that would wait for callbacks or for
+ *   clients: emcp_stop, emcp_drain, emcp_dispatch and emcp_*_wait return EMCP_E_BUSY there, as may
+ *   emcp_tool_remove, and emcp_destroy leaves the server alone. Outside, hold no lock that a
+ *   callback takes while you call a function that waits. Neither longjmp() nor a C++ exception may
+ *   leave a callback.
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
- *   _exit: there every function of a server and its calls returns EMCP_E_FORK. emcp installs no
- *   signal handler, and its threads block all signals. The library cannot be unloaded again: its
- *   code stays mapped.
+ *   _exit: there every function of a server, its calls and its handles returns EMCP_E_FORK, and
+ *   those that free leave everything alone. emcp installs no signal handler, and its threads block
+ *   all signals. The library cannot be unloaded again: its code stays mapped.
  *
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An
@@ -158,7 +171,7 @@ typedef struct emcp_config {
     uint32_t max_connections; /* Open connections, and open emcp_http. Default 4096. */
     /* Requests on one connection before it is closed. Default 100 000. */
     uint32_t max_requests_per_connection;
-    uint32_t max_streams; /* Open SSE streams and WebSockets. Default 2048. */
+    uint32_t max_streams; /* Open SSE streams and WebSockets, and open emcp_peer. Default 2048. */
     uint32_t max_listens; /* subscriptions/listen streams. Default 1024. */
     /* Sessions of clients before revision 2026-07-28; the least recently used makes room.
      * Default 1024. */
@@ -203,7 +216,8 @@ typedef struct emcp_config {
     uint32_t stop_ms; /* Milliseconds that emcp_stop gives running calls. Default 2000. */
     /* Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0. */
     uint32_t cache_ttl_ms;
-    /* Log lines and audit records that wait for emcp_dispatch(). Default 1024. */
+    /* Log lines and audit records that wait for emcp_dispatch(), together at most 8 MiB. Default
+     * 1024. */
     uint32_t max_records;
 } emcp_config;
 
@@ -241,8 +255,7 @@ int32_t emcp_listen(emcp_server *server, const char *address);
 /* Binds the addresses, starts the threads and serves.
  *
  * The threads block all signals, so that the program's own threads go on receiving them. A server
- * without address serves what emcp_adopt_fd() hands over. After emcp_stop() it may be started
- * again.
+ * without address serves what the program hands over. After emcp_stop() it may be started again.
  *
  * Returns EMCP_OK; EMCP_E_IO when an address cannot be bound or a thread not started;
  * EMCP_E_INVALID when an inherited descriptor is not a listening socket; EMCP_E_STATE when the
@@ -264,8 +277,8 @@ int32_t emcp_listen_address(emcp_server *server, uint32_t index, char *buf, size
  * Blocks up to `timeout_ms`. With EMCP_F_HOST the thread that dispatches runs callbacks in here
  * meanwhile; another thread leaves them to that one.
  *
- * Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
- * still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1 */
+ * Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls still run; EMCP_E_BUSY from a
+ * callback, or while another thread stops the server.   Since 0.1 */
 int32_t emcp_drain(emcp_server *server, uint32_t timeout_ms);
 
 /* Ends everything: cancels the calls, closes the streams, joins the threads.
@@ -298,7 +311,8 @@ void emcp_destroy(emcp_server *server);
 /* For programs whose data may be touched from one thread only. A server that was created with
  * EMCP_F_HOST calls nothing of the program, neither tools nor hooks nor any other function, but
  * from inside emcp_dispatch(); thread_start and thread_stop are not called at all. EMCP_T_INLINE
- * has no effect. With EMCP_F_NO_IO_THREAD emcp_dispatch() also reads and writes the sockets.
+ * has no effect. With EMCP_F_NO_IO_THREAD emcp_dispatch() also reads and writes the sockets;
+ * without it the functions of an emcp_io are the exception: they run on the I/O thread.
  *
  * Four functions of the server run what waits on the calling thread, as nobody else would:
  * emcp_stop() and emcp_destroy() what is left in the end, though no tool functions any more;
@@ -306,7 +320,7 @@ void emcp_destroy(emcp_server *server);
  * server does not run, what becomes due is called at once by the thread that makes it so.
  *
  * Calls that wait are bounded by emcp_config.max_queue, log lines and audit records by
- * emcp_config.max_records: a program that stays away for long loses some, which
+ * emcp_config.max_records and 8 MiB: a program that stays away for long loses some, which
  * emcp_stats.records_dropped counts. */
 
 /* Gives the descriptor that is readable while something waits for emcp_dispatch().
@@ -397,7 +411,7 @@ typedef struct emcp_adopt {
      * that are decrypted. */
     const void *prefix;
     size_t prefix_len; /* How many. */
-    const char *remote_addr; /* Names the peer in logs and audit; NULL for its address. */
+    const char *remote_addr; /* Names the client in logs and audit; NULL for its address. */
     const char *principal; /* Who the program has authenticated; NULL or empty: nobody. */
     /* Moves the bytes; NULL for a plain socket. Copied. The descriptor is then only polled,
      * through a duplicate: emcp does not read, write, shut or close it. Its non-blocking mode is
@@ -405,8 +419,8 @@ typedef struct emcp_adopt {
     const emcp_io *io;
     void *io_user; /* Handed to the functions of `io`. */
     /* With EMCP_A_BORROW_FD or `io`: called once when the connection has ended and emcp does not
-     * use the descriptor any more; not when it was refused. Runs on any thread of emcp, in host
-     * mode inside emcp_dispatch(), at the latest inside emcp_stop(). May be NULL. */
+     * use the descriptor any more; not when it was refused. Runs on a thread of emcp, with
+     * EMCP_F_HOST inside emcp_dispatch(), at the latest inside emcp_stop(). May be NULL. */
     void (*released)(void *user);
     void *user; /* Handed to `released`. */
     /* A request whose response is 101, or NULL: the connection goes on as its WebSocket. Send
@@ -454,9 +468,10 @@ typedef struct emcp_header {
 
 /* Says that there is something to take: ask again.
  *
- * Runs on any thread of emcp, in host mode inside emcp_dispatch(). emcp holds no lock then; at
- * most one call is under way; it may come without a reason. It does not run any more once the
- * handle has been closed, which may be done inside it. */
+ * Runs on a thread of emcp or inside emcp_stop(), with EMCP_F_HOST inside emcp_dispatch(). emcp
+ * holds no lock then; at most one call is under way; it may come without a reason. It may ask the
+ * handle at once, or close it. It does not run any more once the handle has been closed: closing
+ * waits for a call that runs on another thread, so hold no lock then that the function takes. */
 typedef void (*emcp_ready_fn)(void *user);
 
 /* A request as the program's HTTP server has parsed it. Prepare it with EMCP_INIT. All of it is
@@ -503,7 +518,7 @@ typedef struct emcp_request {
  *         send_head(client, &head);
  *     while (got >= 0 && (got = emcp_http_read(http, buf, sizeof buf)) != 0) {
  *         if (got > 0)
- *             got = send(client, buf, (size_t)got, MSG_NOSIGNAL);
+ *             got = send_all(client, buf, (size_t)got);     negative when the client has left
  *         else if (got == EMCP_E_AGAIN)
  *             got = emcp_http_wait(http, 1000);
  *     }
@@ -514,10 +529,9 @@ typedef struct emcp_request {
  * it that the program is not done. What was not taken for emcp_config.write_timeout_ms is given up
  * as if the client had left.
  *
- * One emcp_http is for one thread at a time; emcp_http_head(), emcp_http_read() and
- * emcp_http_close() may be called inside `ready`. A tool that is flagged inline runs inside
- * emcp_http_body(). emcp_stop() waits for none of them: each still gives its last bytes and its
- * end, and `ready` has been called for them before emcp_stop() returns. */
+ * One emcp_http is for one thread at a time. A tool with EMCP_T_INLINE runs inside
+ * emcp_http_body(). emcp_stop() waits for no emcp_http: each still gives its last bytes and its
+ * end, and `ready` has been called for it before emcp_stop() returns. */
 
 /* The head of a response. Prepare it with EMCP_INIT. */
 typedef struct emcp_response {
@@ -538,9 +552,9 @@ typedef struct emcp_response {
  * this returns. With watch_fd close the emcp_http before the socket: the duplicate keeps the
  * connection open.
  *
- * Returns EMCP_OK; EMCP_E_INVALID for a struct that makes no sense or a descriptor that cannot be
- * watched; EMCP_E_STATE unless the server runs; EMCP_E_IO when the process has no descriptor left;
- * EMCP_E_ABI.   Since 0.1 */
+ * Returns EMCP_OK and the handle in `*out`, to be closed with emcp_http_close(); EMCP_E_INVALID
+ * for a struct that makes no sense or a descriptor that cannot be watched; EMCP_E_STATE unless the
+ * server runs; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_http_open(emcp_server *server, const emcp_request *request, emcp_http **out);
 
 /* Gives a piece of the body, which is copied. The last one may be empty and must come, also for a
@@ -570,16 +584,15 @@ int64_t emcp_http_read(emcp_http *http, void *buf, size_t cap);
 /* Waits until it makes sense to ask for the head or to read again. For programs with a thread per
  * connection; it works with and without `ready`.
  *
- * Returns 1 then, also when the client has gone; 0 when `timeout_ms` is over; EMCP_E_BUSY inside
- * `ready` and other hooks.   Since 0.1 */
+ * Returns 1 then, also when the client has gone; 0 when `timeout_ms` is over; EMCP_E_BUSY from a
+ * callback.   Since 0.1 */
 int32_t emcp_http_wait(emcp_http *http, uint32_t timeout_ms);
 
-/* Ends it and frees the handle, at any time, also after emcp_destroy(). NULL is fine.
+/* Closes the handle, once, at any time, also after emcp_destroy(). NULL is fine.
  *
- * Before the end of the response it says that the client has left: that cancels a request of
- * revision 2026-07-28, and on_cancel functions may run inside. `ready` never runs after this has
- * returned; a `ready` that runs at the moment is waited for, unless this is called inside it, so
- * hold no lock that it takes. In a forked child nothing is freed.   Since 0.1 */
+ * Before the end of the response it means that the client has left: that cancels a request of
+ * revision 2026-07-28, and without EMCP_F_HOST on_cancel functions may run inside. `ready` does
+ * not run any more once this has returned; see emcp_ready_fn.   Since 0.1 */
 void emcp_http_close(emcp_http *http);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -587,7 +600,7 @@ void emcp_http_close(emcp_http *http);
 /* ---------------------------------------------------------------------------------------------- */
 
 /* For a program that can neither give a socket away nor describe it as an emcp_io: it moves bytes
- * both ways. One emcp_conn is used by one thread at a time. Stop reading while the client takes
+ * both ways. One emcp_conn is for one thread at a time. Stop reading while the client takes
  * nothing, and emcp stops producing: at most 64 KiB wait in each direction. */
 
 /* Opens a connection for a client that the program has accepted.
@@ -596,7 +609,7 @@ void emcp_http_close(emcp_http *http);
  * descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
  * again; NULL for programs that use emcp_conn_wait().
  *
- * Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
+ * Returns EMCP_OK and the handle in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
  * unless the server runs, or when it drains, or when there is no upgrade; EMCP_E_LIMIT when
  * max_connections is reached; EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_conn_open(emcp_server *server,
@@ -609,13 +622,13 @@ int32_t emcp_conn_open(emcp_server *server,
  *
  * Returns how many were taken, from 0 to `len`: when fewer than `len`, the rest comes after
  * `ready`, and until then the program does not read from the client; EMCP_E_EOF when nobody reads
- * any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID; EMCP_E_FORK.
- * Since 0.1 */
+ * any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID.   Since 0.1
+ */
 int64_t emcp_conn_feed(emcp_conn *conn, const void *bytes, size_t len);
 
 /* Says that the client ended its side: its socket is at the end of file. It may still read.
  *
- * Returns EMCP_OK, also the second time; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
+ * Returns EMCP_OK, also the second time.   Since 0.1 */
 int32_t emcp_conn_feed_end(emcp_conn *conn);
 
 /* Writes up to `cap` bytes for the client into `buf`.
@@ -626,23 +639,20 @@ int32_t emcp_conn_feed_end(emcp_conn *conn);
  *         close_when_sent(client);
  *
  * Returns how many; 0 when everything has been read: send it and close the connection;
- * EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID, also when `cap` is 0;
- * EMCP_E_FORK.   Since 0.1 */
+ * EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID when there is no room.
+ * Since 0.1 */
 int64_t emcp_conn_read(emcp_conn *conn, void *buf, size_t cap);
 
 /* Waits until emcp_conn_read() or emcp_conn_feed() is worth a try, for programs with a thread per
  * connection.
  *
- * Returns 1; 0 when `timeout_ms` is over; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1 */
+ * Returns 1 then; 0 when `timeout_ms` is over; EMCP_E_BUSY from a callback.   Since 0.1 */
 int32_t emcp_conn_wait(emcp_conn *conn, uint32_t timeout_ms);
 
-/* Closes a connection, at any time and on any thread. Before emcp_conn_read() has returned 0 it
- * means that the client has left. NULL is fine.
+/* Closes the handle, once, at any time, also after emcp_destroy(). NULL is fine.
  *
- * `ready` does not run any more once this has returned: it waits for a `ready` that runs, so hold
- * no lock that `ready` takes. It may be called inside `ready`. The server may be stopped or
- * destroyed before. In a forked child the connection is left alone and its memory with it.
- * Since 0.1 */
+ * Before emcp_conn_read() has returned 0 it means that the client has left. `ready` does not run
+ * any more once this has returned; see emcp_ready_fn.   Since 0.1 */
 void emcp_conn_close(emcp_conn *conn);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -684,10 +694,10 @@ void emcp_conn_close(emcp_conn *conn);
  * Call it before the program answers 101: `http_status`, which may be NULL, gets the status to
  * answer with when the peer may not come in, and emcp_last_error() has the text.
  *
- * Returns EMCP_OK; EMCP_E_DENIED, with 403 for a Host or Origin that is not allowed and when
- * WebSocket is off, 404 for another path, 503 when max_streams is reached or the server drains,
- * and other 4xx; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.
- * Since 0.1 */
+ * Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 403 for a Host or Origin that is
+ * not allowed and when WebSocket is off, 404 for another path, 503 when max_streams is reached or
+ * the server drains, and others for what is no proper GET; EMCP_E_STATE unless the server runs;
+ * EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_peer_open(emcp_server *server,
                        const emcp_request *handshake,
                        emcp_peer **out,
@@ -714,13 +724,14 @@ int32_t emcp_peer_feed(emcp_peer *peer, const void *text, size_t len, int32_t la
  * emcp_peer_close() of this peer; it is not NUL-terminated.
  *
  * Returns EMCP_OK; EMCP_E_AGAIN when there is none: `ready` will be called; EMCP_E_EOF when no
- * more will come: close with emcp_peer_close_code(); EMCP_E_INVALID.   Since 0.1 */
+ * more will come: close with emcp_peer_close_code().   Since 0.1 */
 int32_t emcp_peer_next(emcp_peer *peer, emcp_str *message);
 
-/* Waits until there is something to take, or the peer has ended, for programs without `ready`.
+/* Waits until there is something to take, or the peer has ended. For programs with a thread per
+ * connection; it works with and without `ready`.
  *
- * Returns 1: ask emcp_peer_next(); 0: `timeout_ms` is over; EMCP_E_BUSY from a callback;
- * EMCP_E_INVALID.   Since 0.1 */
+ * Returns 1 then: ask emcp_peer_next(); 0 when `timeout_ms` is over; EMCP_E_BUSY from a callback.
+ * Since 0.1 */
 int32_t emcp_peer_wait(emcp_peer *peer, uint32_t timeout_ms);
 
 /* Tells what to put into the close frame: 1000 as long as nothing has ended the peer; 1001 the
@@ -730,11 +741,11 @@ int32_t emcp_peer_wait(emcp_peer *peer, uint32_t timeout_ms);
  * A negative status for NULL.   Since 0.1 */
 int32_t emcp_peer_close_code(emcp_peer *peer);
 
-/* Closes the handle, once, at any time: its session ends and its calls are cancelled.
+/* Closes the handle, once, also after emcp_destroy(), but not while another function of this peer
+ * runs: a tool that emcp_peer_feed() runs inline must not do it. NULL is fine.
  *
- * `ready` never runs after this has returned; when another thread is inside it, this waits. So
- * hold no lock that `ready` takes. It may be called from inside `ready`. NULL is fine. In a
- * forked child it does nothing.   Since 0.1 */
+ * Its session ends and its calls are cancelled; without EMCP_F_HOST on_cancel functions may run
+ * inside. `ready` does not run any more once this has returned; see emcp_ready_fn.   Since 0.1 */
 void emcp_peer_close(emcp_peer *peer);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -752,7 +763,8 @@ void emcp_peer_close(emcp_peer *peer);
 #define EMCP_T_DESTRUCTIVE 2 /* May destroy something. Counts as EMCP_T_WRITE. */
 #define EMCP_T_IDEMPOTENT 4 /* A second call with the same arguments changes nothing more. */
 #define EMCP_T_OPEN_WORLD 8 /* Reaches beyond this program, for example to the internet. */
-/* Run on the I/O thread: for functions that take microseconds and never block. */
+/* Run at once, on the I/O thread or inside emcp_http_body() or emcp_peer_feed(): for functions
+ * that take microseconds and never block. With EMCP_F_HOST it has no effect. */
 #define EMCP_T_INLINE 16
 
 /* One parameter of a tool. Never grows: a table of them is an array. */
@@ -777,8 +789,8 @@ typedef struct emcp_param {
 } emcp_param;
 
 /* A tool function. Runs on a worker thread, several at once, also for the same tool; with
- * EMCP_T_INLINE on the I/O thread; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid until
- * it returns, longer with emcp_call_ref().
+ * EMCP_T_INLINE where the call comes in; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid
+ * until it returns, longer with emcp_call_ref().
  *
  * Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
  * EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
@@ -933,7 +945,9 @@ typedef struct emcp_who {
     emcp_str client_version; /* Its version. */
     emcp_str protocol; /* Revision of the protocol, for example "2025-11-25". */
     emcp_str transport; /* "http", "sse" or "websocket". */
-    emcp_str remote_addr; /* Address and port, "unix", or what emcp_adopt_fd() was told. */
+    /* Address and port, "unix", or what the program said of the client; "adopted" or "unknown"
+     * when it said nothing. */
+    emcp_str remote_addr;
     emcp_str traceparent; /* W3C trace context, if the client sent it. */
 } emcp_who;
 
@@ -1258,8 +1272,8 @@ typedef struct emcp_stats {
     uint32_t size; /* sizeof(emcp_stats); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
     uint64_t connections; /* Open connections and emcp_http. */
-    uint64_t streams; /* Open SSE streams and WebSockets. */
-    uint64_t websockets; /* Open WebSockets. */
+    uint64_t streams; /* Open SSE streams and WebSockets, and open emcp_peer. */
+    uint64_t websockets; /* Open WebSockets and emcp_peer. */
     uint64_t sessions; /* Open sessions. */
     uint64_t requests; /* HTTP requests. */
     uint64_t messages; /* JSON-RPC messages received. */

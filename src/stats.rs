@@ -54,7 +54,7 @@ counters! {
     streams: "gauge", "Open SSE streams and WebSockets.";
     streams_refused: "counter", "Streams refused because limits.streams or limits.listens was reached.";
     listens: "gauge", "Open subscriptions/listen streams.";
-    websockets: "gauge", "Open WebSockets.";
+    websockets: "gauge", "Open WebSockets and message peers.";
     sessions: "gauge", "Live legacy sessions.";
     sessions_opened: "counter", "Legacy sessions opened.";
     sessions_expired: "counter", "Legacy sessions that ended because nobody used them.";

@@ -36,6 +36,12 @@
  *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_listen > emcp_start > emcp_stop >
  *   emcp_destroy. Tools come and go at any time. A stopped server may be started again.
  *
+ *   A program with a server of its own need not listen. While the server runs it hands over sockets
+ *   or its TLS (emcp_adopt_fd), bytes (emcp_conn_open), requests that it has parsed
+ *   (emcp_http_open) or the messages of its WebSockets (emcp_peer_open); docs/embedding.md says
+ *   which fits. Each emcp_conn, emcp_http and emcp_peer is closed once, by the program, and may
+ *   outlive the server.
+ *
  * Ownership
  *   Whatever goes in is copied, but for the `user` pointers. Views (emcp_str) that come out are
  *   valid as long as the object they were asked of, or for the callback that got them. A pointer to
@@ -45,18 +51,25 @@
  *
  * Threads
  *   Every function may be called from any thread at the same time, unless it says otherwise; only
- *   emcp_destroy is for when nobody else uses the server, and a JSON writer is for one thread at a
- *   time. With EMCP_F_HOST everything of the program runs inside emcp_dispatch(), on the program's
- *   own thread; what follows is for servers without. Tool functions run on worker threads, several
- *   at once, on stacks of 512 KiB; hooks and on_cancel functions run wherever they are needed. What
- *   would wait for a callback is refused inside callbacks with EMCP_E_BUSY. Neither longjmp() nor a
- *   C++ exception may leave a callback.
+ *   emcp_destroy is for when nobody else uses the server, and an emcp_json, emcp_http or emcp_conn
+ *   is for one thread at a time.
+ *
+ *   Callbacks are all functions of the program that emcp calls. Tool functions run on worker
+ *   threads, several at once, on stacks of 512 KiB; the others run wherever they are needed. With
+ *   EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only the
+ *   functions of an emcp_io run where sockets are read and written.
+ *
+ *   Inside a callback every function may be called but those that would wait for callbacks or for
+ *   clients: emcp_stop, emcp_drain, emcp_dispatch and emcp_*_wait return EMCP_E_BUSY there, as may
+ *   emcp_tool_remove, and emcp_destroy leaves the server alone. Outside, hold no lock that a
+ *   callback takes while you call a function that waits. Neither longjmp() nor a C++ exception may
+ *   leave a callback.
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
- *   _exit: there every function of a server and its calls returns EMCP_E_FORK. emcp installs no
- *   signal handler, and its threads block all signals. The library cannot be unloaded again: its
- *   code stays mapped.
+ *   _exit: there every function of a server, its calls and its handles returns EMCP_E_FORK, and
+ *   those that free leave everything alone. emcp installs no signal handler, and its threads block
+ *   all signals. The library cannot be unloaded again: its code stays mapped.
  *
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An

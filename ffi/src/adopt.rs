@@ -76,7 +76,7 @@ pub struct emcp_adopt {
     pub prefix: *const c_void,
     /// How many.
     pub prefix_len: usize,
-    /// Names the peer in logs and audit; NULL for its address.
+    /// Names the client in logs and audit; NULL for its address.
     pub remote_addr: *const c_char,
     /// Who the program has authenticated; NULL or empty: nobody.
     pub principal: *const c_char,
@@ -87,8 +87,8 @@ pub struct emcp_adopt {
     /// Handed to the functions of `io`.
     pub io_user: *mut c_void,
     /// With EMCP_A_BORROW_FD or `io`: called once when the connection has ended and emcp does not
-    /// use the descriptor any more; not when it was refused. Runs on any thread of emcp, in host
-    /// mode inside emcp_dispatch(), at the latest inside emcp_stop(). May be NULL.
+    /// use the descriptor any more; not when it was refused. Runs on a thread of emcp, with
+    /// EMCP_F_HOST inside emcp_dispatch(), at the latest inside emcp_stop(). May be NULL.
     pub released: Option<unsafe extern "C" fn(user: *mut c_void)>,
     /// Handed to `released`.
     pub user: *mut c_void,

@@ -51,7 +51,8 @@ pub struct emcp_who {
     pub protocol: emcp_str,
     /// "http", "sse" or "websocket".
     pub transport: emcp_str,
-    /// Address and port, "unix", or what emcp_adopt_fd() was told.
+    /// Address and port, "unix", or what the program said of the client; "adopted" or "unknown"
+    /// when it said nothing.
     pub remote_addr: emcp_str,
     /// W3C trace context, if the client sent it.
     pub traceparent: emcp_str,

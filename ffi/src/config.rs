@@ -61,7 +61,7 @@ pub struct emcp_config {
     pub max_connections: u32,
     /// Requests on one connection before it is closed. Default 100 000.
     pub max_requests_per_connection: u32,
-    /// Open SSE streams and WebSockets. Default 2048.
+    /// Open SSE streams and WebSockets, and open emcp_peer. Default 2048.
     pub max_streams: u32,
     /// subscriptions/listen streams. Default 1024.
     pub max_listens: u32,
@@ -124,7 +124,8 @@ pub struct emcp_config {
     pub stop_ms: u32,
     /// Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0.
     pub cache_ttl_ms: u32,
-    /// Log lines and audit records that wait for emcp_dispatch(). Default 1024.
+    /// Log lines and audit records that wait for emcp_dispatch(), together at most 8 MiB. Default
+    /// 1024.
     pub max_records: u32,
 }
 

@@ -1,23 +1,23 @@
 //! Connections whose bytes the program carries.
 //!
 //! For a program that can neither give a socket away nor describe it as an emcp_io: it moves bytes
-//! both ways. One emcp_conn is used by one thread at a time. Stop reading while the client takes
+//! both ways. One emcp_conn is for one thread at a time. Stop reading while the client takes
 //! nothing, and emcp stops producing: at most 64 KiB wait in each direction.
 
 use std::ffi::c_void;
-use std::slice;
 use std::time::Duration;
 
 use emcp_core::{Pulled, Pump};
 
 use crate::adopt::emcp_adopt;
+use crate::callback::refuse_inside;
 use crate::failure::{Failure, Result};
 use crate::fork::Process;
-use crate::guard::{guard, guard_status, report};
+use crate::guard::{guard, guard_count, guard_status};
 use crate::request::{emcp_ready_fn, ready};
 use crate::server::{emcp_server, server};
-use crate::status::{EMCP_E_AGAIN, EMCP_E_EOF, EMCP_E_PANIC, EMCP_E_STATE, EMCP_OK};
-use crate::text::data;
+use crate::status::{EMCP_E_AGAIN, EMCP_E_EOF, EMCP_E_STATE, EMCP_OK};
+use crate::text::{data, room};
 
 /// One connection.
 pub struct emcp_conn {
@@ -31,7 +31,7 @@ pub struct emcp_conn {
 /// descriptors may be in it. `ready` says that emcp_conn_read() or emcp_conn_feed() is worth a try
 /// again; NULL for programs that use emcp_conn_wait().
 ///
-/// Returns EMCP_OK and the connection in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
+/// Returns EMCP_OK and the handle in `*out`, to be closed with emcp_conn_close(); EMCP_E_STATE
 /// unless the server runs, or when it drains, or when there is no upgrade; EMCP_E_LIMIT when
 /// max_connections is reached; EMCP_E_INVALID; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
@@ -67,8 +67,7 @@ pub unsafe extern "C" fn emcp_conn_open(
 ///
 /// Returns how many were taken, from 0 to `len`: when fewer than `len`, the rest comes after
 /// `ready`, and until then the program does not read from the client; EMCP_E_EOF when nobody reads
-/// any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID; EMCP_E_FORK.
-/// Since 0.1
+/// any more: drop what comes; EMCP_E_STATE after emcp_conn_feed_end(); EMCP_E_INVALID.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_conn_feed(
     conn: *mut emcp_conn,
@@ -89,7 +88,7 @@ pub unsafe extern "C" fn emcp_conn_feed(
 
 /// Says that the client ended its side: its socket is at the end of file. It may still read.
 ///
-/// Returns EMCP_OK, also the second time; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1
+/// Returns EMCP_OK, also the second time.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_conn_feed_end(conn: *mut emcp_conn) -> i32 {
     guard_status(|| {
@@ -107,23 +106,16 @@ pub unsafe extern "C" fn emcp_conn_feed_end(conn: *mut emcp_conn) -> i32 {
 ///         close_when_sent(client);
 ///
 /// Returns how many; 0 when everything has been read: send it and close the connection;
-/// EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID, also when `cap` is 0;
-/// EMCP_E_FORK.   Since 0.1
+/// EMCP_E_AGAIN when there are none yet: go on after `ready`; EMCP_E_INVALID when there is no room.
+/// Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_conn_read(conn: *mut emcp_conn, buf: *mut c_void, cap: usize) -> i64 {
     guard_count(|| {
         // SAFETY: the header obliges the caller to keep the connection alive.
         let pump = unsafe { pump(conn)? };
-        if buf.is_null() || cap == 0 {
-            return Err(Failure::invalid("buf is NULL or has no room"));
-        }
-        let count = cap.min(pump.waiting());
-        // SAFETY: not NULL; the header obliges the caller to pass `cap` writable bytes. A slice
-        // must hold numbers that were set; what comes meanwhile is for the next time.
-        let room = unsafe {
-            buf.cast::<u8>().write_bytes(0, count);
-            slice::from_raw_parts_mut(buf.cast::<u8>(), count)
-        };
+        // What comes meanwhile is for the next time.
+        // SAFETY: the header obliges the caller to pass `cap` writable bytes.
+        let room = unsafe { room(buf, cap, pump.waiting())? };
         match pump.read(room) {
             Pulled::Bytes(count) => Ok(count as i64),
             Pulled::End => Ok(0),
@@ -135,23 +127,21 @@ pub unsafe extern "C" fn emcp_conn_read(conn: *mut emcp_conn, buf: *mut c_void, 
 /// Waits until emcp_conn_read() or emcp_conn_feed() is worth a try, for programs with a thread per
 /// connection.
 ///
-/// Returns 1; 0 when `timeout_ms` is over; EMCP_E_INVALID; EMCP_E_FORK.   Since 0.1
+/// Returns 1 then; 0 when `timeout_ms` is over; EMCP_E_BUSY from a callback.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_conn_wait(conn: *mut emcp_conn, timeout_ms: u32) -> i32 {
     guard_status(|| {
         // SAFETY: the header obliges the caller to keep the connection alive.
         let pump = unsafe { pump(conn)? };
+        refuse_inside()?;
         Ok(pump.wait(Duration::from_millis(timeout_ms.into())).into())
     })
 }
 
-/// Closes a connection, at any time and on any thread. Before emcp_conn_read() has returned 0 it
-/// means that the client has left. NULL is fine.
+/// Closes the handle, once, at any time, also after emcp_destroy(). NULL is fine.
 ///
-/// `ready` does not run any more once this has returned: it waits for a `ready` that runs, so hold
-/// no lock that `ready` takes. It may be called inside `ready`. The server may be stopped or
-/// destroyed before. In a forked child the connection is left alone and its memory with it.
-/// Since 0.1
+/// Before emcp_conn_read() has returned 0 it means that the client has left. `ready` does not run
+/// any more once this has returned; see emcp_ready_fn.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_conn_close(conn: *mut emcp_conn) {
     guard((), || {
@@ -176,9 +166,4 @@ unsafe fn pump<'a>(conn: *const emcp_conn) -> Result<&'a Pump> {
     let conn = unsafe { conn.as_ref() }.ok_or_else(|| Failure::invalid("conn is NULL"))?;
     conn.process.check()?;
     Ok(&conn.pump)
-}
-
-/// Like `guard_status` for functions that return a count of bytes.
-fn guard_count(body: impl FnOnce() -> Result<i64>) -> i64 {
-    guard(EMCP_E_PANIC.into(), || body().unwrap_or_else(|failure| report(&failure).into()))
 }

@@ -3,7 +3,8 @@
 //! For programs whose data may be touched from one thread only. A server that was created with
 //! EMCP_F_HOST calls nothing of the program, neither tools nor hooks nor any other function, but
 //! from inside emcp_dispatch(); thread_start and thread_stop are not called at all. EMCP_T_INLINE
-//! has no effect. With EMCP_F_NO_IO_THREAD emcp_dispatch() also reads and writes the sockets.
+//! has no effect. With EMCP_F_NO_IO_THREAD emcp_dispatch() also reads and writes the sockets;
+//! without it the functions of an emcp_io are the exception: they run on the I/O thread.
 //!
 //! Four functions of the server run what waits on the calling thread, as nobody else would:
 //! emcp_stop() and emcp_destroy() what is left in the end, though no tool functions any more;
@@ -11,7 +12,7 @@
 //! server does not run, what becomes due is called at once by the thread that makes it so.
 //!
 //! Calls that wait are bounded by emcp_config.max_queue, log lines and audit records by
-//! emcp_config.max_records: a program that stays away for long loses some, which
+//! emcp_config.max_records and 8 MiB: a program that stays away for long loses some, which
 //! emcp_stats.records_dropped counts.
 
 use std::os::fd::AsRawFd;

@@ -27,6 +27,11 @@ pub(crate) fn guard_status(body: impl FnOnce() -> Result<i32>) -> i32 {
     guard(EMCP_E_PANIC, || body().unwrap_or_else(|failure| report(&failure)))
 }
 
+/// Like [`guard_status`] for functions that return a count of bytes.
+pub(crate) fn guard_count(body: impl FnOnce() -> Result<i64>) -> i64 {
+    guard(EMCP_E_PANIC.into(), || body().unwrap_or_else(|failure| report(&failure).into()))
+}
+
 /// Keeps the text of a failure for `emcp_last_error`; returns its status.
 pub(crate) fn report(failure: &Failure) -> i32 {
     remember(&failure.text);

@@ -18,7 +18,7 @@
 //!         send_head(client, &head);
 //!     while (got >= 0 && (got = emcp_http_read(http, buf, sizeof buf)) != 0) {
 //!         if (got > 0)
-//!             got = send(client, buf, (size_t)got, MSG_NOSIGNAL);
+//!             got = send_all(client, buf, (size_t)got);     negative when the client has left
 //!         else if (got == EMCP_E_AGAIN)
 //!             got = emcp_http_wait(http, 1000);
 //!     }
@@ -29,28 +29,27 @@
 //! it that the program is not done. What was not taken for emcp_config.write_timeout_ms is given up
 //! as if the client had left.
 //!
-//! One emcp_http is for one thread at a time; emcp_http_head(), emcp_http_read() and
-//! emcp_http_close() may be called inside `ready`. A tool that is flagged inline runs inside
-//! emcp_http_body(). emcp_stop() waits for none of them: each still gives its last bytes and its
-//! end, and `ready` has been called for them before emcp_stop() returns.
+//! One emcp_http is for one thread at a time. A tool with EMCP_T_INLINE runs inside
+//! emcp_http_body(). emcp_stop() waits for no emcp_http: each still gives its last bytes and its
+//! end, and `ready` has been called for it before emcp_stop() returns.
 
 use std::ffi::{CString, c_void};
+use std::mem;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{mem, ptr, slice};
 
 use emcp_core::{Error, HttpExchange, ResponseHead};
 
-use crate::callback::refuse_inside_hook;
+use crate::callback::refuse_inside;
 use crate::descriptor::duplicate;
 use crate::failure::{Failure, Result};
 use crate::fork::Process;
-use crate::guard::{guard, guard_status, lock, report};
+use crate::guard::{guard, guard_count, guard_status, lock};
 use crate::request::{Taken, emcp_header, emcp_request};
 use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, give};
-use crate::status::{EMCP_E_AGAIN, EMCP_E_CANCELED, EMCP_E_EOF, EMCP_E_PANIC, EMCP_OK};
-use crate::text::{data, emcp_str};
+use crate::status::{EMCP_E_AGAIN, EMCP_E_CANCELED, EMCP_E_EOF, EMCP_OK};
+use crate::text::{data, emcp_str, room};
 
 /// One request and its response.
 pub struct emcp_http {
@@ -96,9 +95,9 @@ struct Head {
 /// this returns. With watch_fd close the emcp_http before the socket: the duplicate keeps the
 /// connection open.
 ///
-/// Returns EMCP_OK; EMCP_E_INVALID for a struct that makes no sense or a descriptor that cannot be
-/// watched; EMCP_E_STATE unless the server runs; EMCP_E_IO when the process has no descriptor left;
-/// EMCP_E_ABI.   Since 0.1
+/// Returns EMCP_OK and the handle in `*out`, to be closed with emcp_http_close(); EMCP_E_INVALID
+/// for a struct that makes no sense or a descriptor that cannot be watched; EMCP_E_STATE unless the
+/// server runs; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_http_open(
     server: *mut emcp_server,
@@ -188,35 +187,38 @@ pub unsafe extern "C" fn emcp_http_head(http: *mut emcp_http, out: *mut emcp_res
 /// the handle.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_http_read(http: *mut emcp_http, buf: *mut c_void, cap: usize) -> i64 {
-    guard(EMCP_E_PANIC.into(), || {
-        // SAFETY: passed on to our caller.
-        let read = unsafe { read(http, buf, cap) };
-        read.unwrap_or_else(|failure| report(&failure).into())
+    guard_count(|| {
+        // SAFETY: the header obliges the caller to keep the handle alive.
+        let http = unsafe { exchange(http)? };
+        // SAFETY: the header obliges the caller to pass `cap` writable bytes.
+        let room = unsafe { room(buf, cap, READ_BYTES_MAX)? };
+        // A clone: what ends here runs functions of the host, which may close the handle.
+        let core = http.core.clone();
+        Ok(core.read(room).map_err(failure)?.map_or(EMCP_E_AGAIN.into(), |length| length as i64))
     })
 }
 
 /// Waits until it makes sense to ask for the head or to read again. For programs with a thread per
 /// connection; it works with and without `ready`.
 ///
-/// Returns 1 then, also when the client has gone; 0 when `timeout_ms` is over; EMCP_E_BUSY inside
-/// `ready` and other hooks.   Since 0.1
+/// Returns 1 then, also when the client has gone; 0 when `timeout_ms` is over; EMCP_E_BUSY from a
+/// callback.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_http_wait(http: *mut emcp_http, timeout_ms: u32) -> i32 {
     guard_status(|| {
         // SAFETY: the header obliges the caller to keep the handle alive.
         let http = unsafe { exchange(http)? };
-        refuse_inside_hook()?;
+        refuse_inside()?;
         let core = http.core.clone();
         Ok(core.wait(Duration::from_millis(timeout_ms.into())).into())
     })
 }
 
-/// Ends it and frees the handle, at any time, also after emcp_destroy(). NULL is fine.
+/// Closes the handle, once, at any time, also after emcp_destroy(). NULL is fine.
 ///
-/// Before the end of the response it says that the client has left: that cancels a request of
-/// revision 2026-07-28, and on_cancel functions may run inside. `ready` never runs after this has
-/// returned; a `ready` that runs at the moment is waited for, unless this is called inside it, so
-/// hold no lock that it takes. In a forked child nothing is freed.   Since 0.1
+/// Before the end of the response it means that the client has left: that cancels a request of
+/// revision 2026-07-28, and without EMCP_F_HOST on_cancel functions may run inside. `ready` does
+/// not run any more once this has returned; see emcp_ready_fn.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_http_close(http: *mut emcp_http) {
     guard((), || {
@@ -274,28 +276,6 @@ unsafe fn exchange<'a>(http: *const emcp_http) -> Result<&'a emcp_http> {
 pub(crate) unsafe fn upgrade<'a>(http: *const emcp_http) -> Result<&'a HttpExchange> {
     // SAFETY: passed on to our caller.
     Ok(&unsafe { exchange(http)? }.core)
-}
-
-/// # Safety
-/// As for [`exchange`]; `buf` is NULL or has `cap` writable bytes.
-unsafe fn read(http: *const emcp_http, buf: *mut c_void, cap: usize) -> Result<i64> {
-    // SAFETY: passed on to our caller.
-    let http = unsafe { exchange(http)? };
-    if buf.is_null() || cap == 0 {
-        return Err(Failure::invalid("buf is NULL or has no room"));
-    }
-    let room = cap.min(READ_BYTES_MAX);
-    // SAFETY: not NULL, and our caller vouches for the bytes. They are written before they are
-    // read, but a slice must hold numbers that were set.
-    let buf = unsafe {
-        ptr::write_bytes(buf.cast::<u8>(), 0, room);
-        slice::from_raw_parts_mut(buf.cast::<u8>(), room)
-    };
-    let core = http.core.clone();
-    match core.read(buf).map_err(failure)? {
-        Some(length) => Ok(length as i64),
-        None => Ok(EMCP_E_AGAIN.into()),
-    }
 }
 
 fn failure(error: Error) -> Failure {

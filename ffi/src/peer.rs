@@ -75,10 +75,10 @@ unsafe fn peer<'a>(peer: *const emcp_peer) -> Result<&'a emcp_peer> {
 /// Call it before the program answers 101: `http_status`, which may be NULL, gets the status to
 /// answer with when the peer may not come in, and emcp_last_error() has the text.
 ///
-/// Returns EMCP_OK; EMCP_E_DENIED, with 403 for a Host or Origin that is not allowed and when
-/// WebSocket is off, 404 for another path, 503 when max_streams is reached or the server drains,
-/// and other 4xx; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.
-/// Since 0.1
+/// Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 403 for a Host or Origin that is
+/// not allowed and when WebSocket is off, 404 for another path, 503 when max_streams is reached or
+/// the server drains, and others for what is no proper GET; EMCP_E_STATE unless the server runs;
+/// EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_open(
     server: *mut emcp_server,
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn emcp_peer_feed(
 /// emcp_peer_close() of this peer; it is not NUL-terminated.
 ///
 /// Returns EMCP_OK; EMCP_E_AGAIN when there is none: `ready` will be called; EMCP_E_EOF when no
-/// more will come: close with emcp_peer_close_code(); EMCP_E_INVALID.   Since 0.1
+/// more will come: close with emcp_peer_close_code().   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_next(peer: *mut emcp_peer, message: *mut emcp_str) -> i32 {
     guard_status(|| {
@@ -182,10 +182,11 @@ pub unsafe extern "C" fn emcp_peer_next(peer: *mut emcp_peer, message: *mut emcp
     })
 }
 
-/// Waits until there is something to take, or the peer has ended, for programs without `ready`.
+/// Waits until there is something to take, or the peer has ended. For programs with a thread per
+/// connection; it works with and without `ready`.
 ///
-/// Returns 1: ask emcp_peer_next(); 0: `timeout_ms` is over; EMCP_E_BUSY from a callback;
-/// EMCP_E_INVALID.   Since 0.1
+/// Returns 1 then: ask emcp_peer_next(); 0 when `timeout_ms` is over; EMCP_E_BUSY from a callback.
+/// Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_wait(peer: *mut emcp_peer, timeout_ms: u32) -> i32 {
     guard_status(|| {
@@ -207,11 +208,11 @@ pub unsafe extern "C" fn emcp_peer_close_code(peer: *mut emcp_peer) -> i32 {
     guard_status(|| Ok(i32::from(unsafe { self::peer(peer)? }.core.closing().code)))
 }
 
-/// Closes the handle, once, at any time: its session ends and its calls are cancelled.
+/// Closes the handle, once, also after emcp_destroy(), but not while another function of this peer
+/// runs: a tool that emcp_peer_feed() runs inline must not do it. NULL is fine.
 ///
-/// `ready` never runs after this has returned; when another thread is inside it, this waits. So
-/// hold no lock that `ready` takes. It may be called from inside `ready`. NULL is fine. In a
-/// forked child it does nothing.   Since 0.1
+/// Its session ends and its calls are cancelled; without EMCP_F_HOST on_cancel functions may run
+/// inside. `ready` does not run any more once this has returned; see emcp_ready_fn.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_close(peer: *mut emcp_peer) {
     guard((), || {

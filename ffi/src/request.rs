@@ -25,9 +25,10 @@ pub struct emcp_header {
 
 /// Says that there is something to take: ask again.
 ///
-/// Runs on any thread of emcp, in host mode inside emcp_dispatch(). emcp holds no lock then; at
-/// most one call is under way; it may come without a reason. It does not run any more once the
-/// handle has been closed, which may be done inside it.
+/// Runs on a thread of emcp or inside emcp_stop(), with EMCP_F_HOST inside emcp_dispatch(). emcp
+/// holds no lock then; at most one call is under way; it may come without a reason. It may ask the
+/// handle at once, or close it. It does not run any more once the handle has been closed: closing
+/// waits for a call that runs on another thread, so hold no lock then that the function takes.
 pub type emcp_ready_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// A request as the program's HTTP server has parsed it. Prepare it with EMCP_INIT. All of it is

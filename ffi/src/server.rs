@@ -76,8 +76,7 @@ pub unsafe extern "C" fn emcp_listen(server: *mut emcp_server, address: *const c
 /// Binds the addresses, starts the threads and serves.
 ///
 /// The threads block all signals, so that the program's own threads go on receiving them. A server
-/// without address serves what emcp_adopt_fd() hands over. After emcp_stop() it may be started
-/// again.
+/// without address serves what the program hands over. After emcp_stop() it may be started again.
 ///
 /// Returns EMCP_OK; EMCP_E_IO when an address cannot be bound or a thread not started;
 /// EMCP_E_INVALID when an inherited descriptor is not a listening socket; EMCP_E_STATE when the
@@ -134,8 +133,8 @@ pub unsafe extern "C" fn emcp_listen_address(
 /// Blocks up to `timeout_ms`. With EMCP_F_HOST the thread that dispatches runs callbacks in here
 /// meanwhile; another thread leaves them to that one.
 ///
-/// Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls
-/// still run; EMCP_E_BUSY from a callback, or while another thread stops the server.   Since 0.1
+/// Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls still run; EMCP_E_BUSY from a
+/// callback, or while another thread stops the server.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_drain(server: *mut emcp_server, timeout_ms: u32) -> i32 {
     guard_status(|| {

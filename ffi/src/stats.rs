@@ -19,9 +19,9 @@ pub struct emcp_stats {
     pub reserved: u32,
     /// Open connections and emcp_http.
     pub connections: u64,
-    /// Open SSE streams and WebSockets.
+    /// Open SSE streams and WebSockets, and open emcp_peer.
     pub streams: u64,
-    /// Open WebSockets.
+    /// Open WebSockets and emcp_peer.
     pub websockets: u64,
     /// Open sessions.
     pub sessions: u64,

@@ -1,4 +1,4 @@
-//! Text that crosses the border.
+//! Text and bytes that cross the border.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_void};
@@ -107,6 +107,25 @@ pub(crate) unsafe fn data<'a>(what: &str, data: *const c_void, len: usize) -> Re
     }
     // SAFETY: passed on to our caller.
     unsafe { bytes(what, data.cast(), len) }
+}
+
+/// Room of the host's for up to `needed` bytes, cleared: a slice must hold numbers that were set.
+///
+/// # Errors
+/// `EMCP_E_INVALID` when there is none.
+///
+/// # Safety
+/// `buf` is NULL or has `cap` bytes that nobody else uses for `'a`.
+pub(crate) unsafe fn room<'a>(buf: *mut c_void, cap: usize, needed: usize) -> Result<&'a mut [u8]> {
+    if buf.is_null() || cap == 0 {
+        return Err(Failure::invalid("buf is NULL or has no room"));
+    }
+    let (buf, len) = (buf.cast::<u8>(), cap.min(needed));
+    // SAFETY: not NULL, and our caller vouches for the bytes.
+    Ok(unsafe {
+        buf.write_bytes(0, len);
+        slice::from_raw_parts_mut(buf, len)
+    })
 }
 
 /// Like [`bytes`] for JSON, which must be UTF-8.

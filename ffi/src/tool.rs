@@ -37,15 +37,16 @@ pub const EMCP_T_DESTRUCTIVE: u32 = 2;
 pub const EMCP_T_IDEMPOTENT: u32 = 4;
 /// Reaches beyond this program, for example to the internet.
 pub const EMCP_T_OPEN_WORLD: u32 = 8;
-/// Run on the I/O thread: for functions that take microseconds and never block.
+/// Run at once, on the I/O thread or inside emcp_http_body() or emcp_peer_feed(): for functions
+/// that take microseconds and never block. With EMCP_F_HOST it has no effect.
 pub const EMCP_T_INLINE: u32 = 16;
 
 /// Frees what a tool's `user` points to.
 pub type emcp_free_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// A tool function. Runs on a worker thread, several at once, also for the same tool; with
-/// EMCP_T_INLINE on the I/O thread; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid until
-/// it returns, longer with emcp_call_ref().
+/// EMCP_T_INLINE where the call comes in; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid
+/// until it returns, longer with emcp_call_ref().
 ///
 /// Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
 /// EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a

@@ -82,6 +82,7 @@ static emcp_conn *closed_inside;
 
 static void close_inside(void *user)
 {
+    CHECK_STATUS(emcp_conn_wait(closed_inside, 0), EMCP_E_BUSY);
     emcp_conn_close(closed_inside);
     gate_open(user);
 }
