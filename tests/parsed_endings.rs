@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use emcp::{CancelReason, Error, HttpExchange, Limits, Options, ToolResult};
-use peer::pull::{Given, bell, echo, head, hold, read, read_until};
+use peer::pull::{Parsed, bell, echo, head, hold, read, read_until};
 use peer::{
     ACCEPT, Host, NEWEST, PATIENCE, call, cancellation, host, host_with, initialize, limits,
     notification, wait_until,
@@ -73,9 +73,9 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
 fn a_legacy_answer_outlives_a_half_close_and_no_reset() {
     let host = host();
     let session = open_session(&host);
-    let given = |body: String| Given::new("POST", &[ACCEPT, ("Mcp-Session-Id", &session)], &body);
+    let parsed = |body: String| Parsed::new("POST", &[ACCEPT, ("Mcp-Session-Id", &session)], &body);
     let (client, server) = tcp_pair();
-    let exchange = given(call("1", "hold", None)).start(&host.server, Some(server.into()));
+    let exchange = parsed(call("1", "hold", None)).start(&host.server, Some(server.into()));
     let held = host.held();
     client.shutdown(Shutdown::Write).unwrap();
     // A second, modern exchange on a socket that ends later: what came first has been looked at.
@@ -88,7 +88,7 @@ fn a_legacy_answer_outlives_a_half_close_and_no_reset() {
     held.reply(ToolResult::text("kept"));
     assert_eq!(head(&exchange).unwrap().status, 200);
     let (client, server) = UnixStream::pair().unwrap();
-    let exchange = given(call("2", "hold", None)).start(&host.server, Some(server.into()));
+    let exchange = parsed(call("2", "hold", None)).start(&host.server, Some(server.into()));
     let held = host.held();
     drop(client);
     wait_until(|| matches!(exchange.head(), Err(Error::Cancelled)));
@@ -98,12 +98,12 @@ fn a_legacy_answer_outlives_a_half_close_and_no_reset() {
 
 /// The id of a fresh legacy session.
 fn open_session(host: &Host) -> String {
-    let pulled = Given::new("POST", &[ACCEPT], &initialize("0", NEWEST)).whole(&host.server);
+    let pulled = Parsed::new("POST", &[ACCEPT], &initialize("0", NEWEST)).whole(&host.server);
     let mut headers = pulled.head.headers.iter();
     let id = headers.find(|(name, _)| name == "mcp-session-id").expect("a session").1.clone();
     let ready = notification("notifications/initialized", &json!({}));
-    let given = Given::new("POST", &[ACCEPT, ("Mcp-Session-Id", &id)], &ready);
-    assert_eq!(given.whole(&host.server).head.status, 202);
+    let parsed = Parsed::new("POST", &[ACCEPT, ("Mcp-Session-Id", &id)], &ready);
+    assert_eq!(parsed.whole(&host.server).head.status, 202);
     id
 }
 
@@ -206,9 +206,9 @@ fn stops_in_the_middle_leave_nobody_waiting() {
     assert_eq!((stats.connections, stats.streams, stats.held_bytes, stats.panics), (0, 0, 0, 0));
 }
 
-fn listen() -> Given {
+fn listen() -> Parsed {
     let params = json!({ "notifications": { "toolsListChanged": true } });
-    Given::modern("subscriptions/listen", params)
+    Parsed::modern("subscriptions/listen", params)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use emcp::{Error, Limits, Options, ToolResult};
-use peer::pull::{Given, bell, echo, head, hold, read, read_until};
+use peer::pull::{Parsed, bell, echo, head, hold, read, read_until};
 use peer::{ACCEPT, Host, PATIENCE, call, handshake, host, host_with, limits, text_of};
 use serde_json::json;
 
@@ -26,11 +26,11 @@ fn a_quick_answer_is_json() {
 #[test]
 fn progress_turns_the_answer_into_a_stream() {
     let host = host();
-    let mut given = hold();
+    let mut parsed = hold();
     let meta = json!({ "progressToken": "t" });
     let params = json!({ "name": "hold", "arguments": {}, "_meta": meta });
-    given.body = peer::request("1", "tools/call", &peer::claim(params)).into();
-    let exchange = given.start(&host.server, None);
+    parsed.body = peer::request("1", "tools/call", &peer::claim(params)).into();
+    let exchange = parsed.start(&host.server, None);
     assert!(exchange.head().unwrap().is_none());
     let held = host.held();
     held.handle().progress(1.0, 2.0, Some("half"));
@@ -48,25 +48,25 @@ fn progress_turns_the_answer_into_a_stream() {
 fn the_listener_and_the_door_answer_alike() {
     let host = host();
     let long = "x".repeat(5000);
-    let mut given = vec![
+    let mut requests = vec![
         echo(),
-        Given::modern("server/discover", json!({})),
-        Given::modern("tools/list", json!({})),
-        Given::modern("tools/call", json!({ "name": "rich", "arguments": {} })),
-        Given::modern("tools/call", json!({ "name": "none", "arguments": {} })),
-        Given::modern("none", json!({})),
-        Given::new("POST", &[ACCEPT], "{"),
-        Given::new("POST", &[ACCEPT], "[]"),
-        Given::new("POST", &[("Accept", "text/html")], "{}"),
-        Given::new("POST", &[ACCEPT, ("Origin", "http://evil.example")], "{}"),
-        Given::new("POST", &[ACCEPT, ("Mcp-Session-Id", "none")], &call("1", "echo", None)),
-        Given::new("GET", &[], ""),
-        Given::new("GET", &[("Upgrade", "websocket"), ("Connection", "upgrade")], ""),
-        Given::new("PUT", &[], ""),
-        Given::new("HEAD", &[], ""),
-        Given::new("OPTIONS", &[("Origin", "http://localhost")], ""),
-        Given::new("DELETE", &[("Mcp-Session-Id", "none")], ""),
-        Given::new("GET", &[("X-Long", &"x".repeat(20_000))], ""),
+        Parsed::modern("server/discover", json!({})),
+        Parsed::modern("tools/list", json!({})),
+        Parsed::modern("tools/call", json!({ "name": "rich", "arguments": {} })),
+        Parsed::modern("tools/call", json!({ "name": "none", "arguments": {} })),
+        Parsed::modern("none", json!({})),
+        Parsed::new("POST", &[ACCEPT], "{"),
+        Parsed::new("POST", &[ACCEPT], "[]"),
+        Parsed::new("POST", &[("Accept", "text/html")], "{}"),
+        Parsed::new("POST", &[ACCEPT, ("Origin", "http://evil.example")], "{}"),
+        Parsed::new("POST", &[ACCEPT, ("Mcp-Session-Id", "none")], &call("1", "echo", None)),
+        Parsed::new("GET", &[], ""),
+        Parsed::new("GET", &[("Upgrade", "websocket"), ("Connection", "upgrade")], ""),
+        Parsed::new("PUT", &[], ""),
+        Parsed::new("HEAD", &[], ""),
+        Parsed::new("OPTIONS", &[("Origin", "http://localhost")], ""),
+        Parsed::new("DELETE", &[("Mcp-Session-Id", "none")], ""),
+        Parsed::new("GET", &[("X-Long", &"x".repeat(20_000))], ""),
     ];
     let mut elsewhere = echo();
     elsewhere.target = "/elsewhere".into();
@@ -76,11 +76,11 @@ fn the_listener_and_the_door_answer_alike() {
     foreign.headers[0].1 = "evil.example".into();
     let mut untyped = echo();
     untyped.headers.pop();
-    given.extend([elsewhere, unreadable, foreign, untyped]);
-    for given in given {
-        let what = format!("{} {} {:?}", given.method, given.target, given.headers);
-        let listener = over_the_wire(&host, &given);
-        let door = given.whole(&host.server);
+    requests.extend([elsewhere, unreadable, foreign, untyped]);
+    for parsed in requests {
+        let what = format!("{} {} {:?}", parsed.method, parsed.target, parsed.headers);
+        let listener = over_the_wire(&host, &parsed);
+        let door = parsed.whole(&host.server);
         assert_eq!(door.head.status, listener.0, "{what}");
         assert_eq!(door.body, listener.2, "{what}");
         let mut headers = door.head.headers.clone();
@@ -90,17 +90,17 @@ fn the_listener_and_the_door_answer_alike() {
 }
 
 /// Status, headers without framing, body.
-fn over_the_wire(host: &Host, given: &Given) -> (u16, Vec<(String, String)>, Vec<u8>) {
+fn over_the_wire(host: &Host, parsed: &Parsed) -> (u16, Vec<(String, String)>, Vec<u8>) {
     use std::io::{Read, Write};
     let mut stream = TcpStream::connect(&host.addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut text = format!("{} {} HTTP/1.1\r\n", given.method, given.target);
-    for (name, value) in &given.headers {
+    let mut text = format!("{} {} HTTP/1.1\r\n", parsed.method, parsed.target);
+    for (name, value) in &parsed.headers {
         text += &format!("{name}: {value}\r\n");
     }
-    text += &format!("Connection: close\r\nContent-Length: {}\r\n\r\n", given.body.len());
+    text += &format!("Connection: close\r\nContent-Length: {}\r\n\r\n", parsed.body.len());
     // A refused request is closed with its body unread; what was sent does not matter then.
-    let _ = stream.write_all(&[text.as_bytes(), &given.body].concat());
+    let _ = stream.write_all(&[text.as_bytes(), &parsed.body].concat());
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     let split = bytes.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
@@ -133,14 +133,14 @@ fn ready_is_called_when_there_is_something_to_take() {
 #[test]
 fn the_body_comes_in_pieces_and_ends_once() {
     let host = host();
-    let given = echo();
-    let exchange = given.open(&host.server, None, None).unwrap();
-    for byte in &given.body {
+    let parsed = echo();
+    let exchange = parsed.open(&host.server, None, None).unwrap();
+    for byte in &parsed.body {
         assert!(exchange.head().unwrap().is_none(), "undecided before the end of the body");
         assert!(exchange.body(&[*byte], false).unwrap());
     }
     assert!(matches!(exchange.read(&mut [0; 9]), Err(Error::State(_))));
-    assert_eq!(host.server.stats().held_bytes, given.body.len() as u64);
+    assert_eq!(host.server.stats().held_bytes, parsed.body.len() as u64);
     assert!(exchange.body(b"", true).unwrap());
     assert_eq!(host.server.stats().held_bytes, 0);
     assert!(matches!(exchange.body(b"", true), Err(Error::State(_))));
@@ -153,8 +153,8 @@ fn the_body_comes_in_pieces_and_ends_once() {
 fn a_refused_body_has_its_answer_at_once() {
     let bounds = Limits { body_bytes: 1000, held_bytes: 1000, ..limits() };
     let host = host_with(Options::default(), bounds);
-    let refused = |given: &Given, piece: &[u8], status: u16| {
-        let exchange = given.open(&host.server, None, None).unwrap();
+    let refused = |parsed: &Parsed, piece: &[u8], status: u16| {
+        let exchange = parsed.open(&host.server, None, None).unwrap();
         assert!(!exchange.body(piece, false).unwrap(), "{status}");
         assert!(!exchange.body(b"", true).unwrap(), "{status}");
         assert!(matches!(exchange.body(b"", true), Err(Error::State(_))));
@@ -200,7 +200,7 @@ fn an_upgrade_is_answered_with_its_headers() {
     let host = host();
     let mut headers = handshake();
     headers.push(("Sec-WebSocket-Protocol", "mcp"));
-    let pulled = Given::new("GET", &headers, "").whole(&host.server);
+    let pulled = Parsed::new("GET", &headers, "").whole(&host.server);
     assert_eq!((pulled.head.status, pulled.head.content_length), (101, Some(0)));
     let has = |name, value| pulled.head.headers.iter().any(|(n, v)| n == name && v == value);
     assert!(has("connection", "upgrade") && has("upgrade", "websocket"));
@@ -223,10 +223,10 @@ fn a_second_thread_is_told_off() {
             call.reply(ToolResult::text("inline"));
         })
         .unwrap();
-    let given = Given::modern("tools/call", json!({ "name": "inline", "arguments": {} }));
-    let exchange = given.open(&host.server, None, None).unwrap();
+    let parsed = Parsed::modern("tools/call", json!({ "name": "inline", "arguments": {} }));
+    let exchange = parsed.open(&host.server, None, None).unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| exchange.body(&given.body, true).unwrap());
+        scope.spawn(|| exchange.body(&parsed.body, true).unwrap());
         inside.recv_timeout(PATIENCE).unwrap();
         assert!(matches!(exchange.head(), Err(Error::Busy(_))));
         leave.send(()).unwrap();

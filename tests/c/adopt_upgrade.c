@@ -1,6 +1,6 @@
 /* A WebSocket whose upgrade request the program's own HTTP server has parsed: it sends the 101 and
  * hands the connection over, as a socket, as TLS of its own, or byte by byte. */
-#include "door.h"
+#include "parsed.h"
 #include "tls.h"
 
 static const char ping[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
@@ -20,17 +20,17 @@ static void frame_init(void)
 /* The exchange of an upgrade request, with its head taken: what the program sends by itself. */
 static emcp_http *upgraded(void)
 {
-    struct given given;
+    struct parsed parsed;
     emcp_response head;
     emcp_http *http;
     int found = 0;
 
-    given_init(&given, "GET", "application/json");
-    given_header(&given, "Connection", "Upgrade");
-    given_header(&given, "Upgrade", "websocket");
-    given_header(&given, "Sec-WebSocket-Version", "13");
-    given_header(&given, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    http = given_open(server, &given);
+    parsed_init(&parsed, "GET", "application/json");
+    parsed_header(&parsed, "Connection", "Upgrade");
+    parsed_header(&parsed, "Upgrade", "websocket");
+    parsed_header(&parsed, "Sec-WebSocket-Version", "13");
+    parsed_header(&parsed, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    http = parsed_open(server, &parsed);
     CHECK_STATUS(emcp_http_body(http, "", 0, 1), EMCP_OK);
     CHECK(pull_head(http, &head) == 101, "the upgrade is agreed");
     for (size_t i = 0; i < head.header_count; i++)
@@ -147,7 +147,7 @@ static void mistakes(void)
     emcp_http *http = upgraded();
     emcp_conn *conn = NULL;
     emcp_adopt options;
-    struct given given;
+    struct parsed parsed;
     emcp_response head;
     int pipe_ends[2];
 
@@ -165,9 +165,9 @@ static void mistakes(void)
     emcp_http_close(http);
 
     /* No answer yet, and another answer than 101. */
-    given_init(&given, "GET", "application/json");
-    given.request.target = emcp_str_of("/other");
-    http = given_open(server, &given);
+    parsed_init(&parsed, "GET", "application/json");
+    parsed.request.target = emcp_str_of("/other");
+    http = parsed_open(server, &parsed);
     refused(http, EMCP_E_STATE);
     (void)emcp_http_body(http, "", 0, 1);
     CHECK(pull_head(http, &head) == 404, "another answer");

@@ -1,7 +1,7 @@
 /* The natural locking of a host: one lock around whatever it asks of emcp, and the same lock inside
  * `ready`. Only emcp_http_close() is called without it. Many exchanges of several threads, some
  * closed early and some from inside `ready`: nobody deadlocks, and ready never runs after close. */
-#include "door.h"
+#include "parsed.h"
 
 #define THREADS 4
 
@@ -109,18 +109,18 @@ static void close_inside(struct transaction *transaction)
     transaction->is_closed = 1;
 }
 
-static void exchange(struct given *given, int kind)
+static void exchange(struct parsed *parsed, int kind)
 {
     /* On the heap, freed at once: a late `ready` is an error that the tools see. */
     struct transaction *transaction = calloc(1, sizeof *transaction);
 
     CHECK(transaction != NULL, "memory");
-    given_call(given, kind % 2 == 0 ? "quick" : "chatty", ",\"progressToken\":1");
-    given->request.ready = on_ready;
-    given->request.user = transaction;
+    parsed_call(parsed, kind % 2 == 0 ? "quick" : "chatty", ",\"progressToken\":1");
+    parsed->request.ready = on_ready;
+    parsed->request.user = transaction;
     pthread_mutex_lock(&host);
-    transaction->http = given_open(server, given);
-    CHECK_STATUS(emcp_http_body(transaction->http, given->body, strlen(given->body), 1), EMCP_OK);
+    transaction->http = parsed_open(server, parsed);
+    CHECK_STATUS(emcp_http_body(transaction->http, parsed->body, strlen(parsed->body), 1), EMCP_OK);
     switch (kind) {
     case 0: /* a client that leaves at once */
         close_outside(transaction);
@@ -140,10 +140,10 @@ static void exchange(struct given *given, int kind)
 static void *client(void *user)
 {
     int rounds = on_valgrind() ? 40 : 1000;
-    struct given given;
+    struct parsed parsed;
 
     for (int i = 0; i < rounds; i++)
-        exchange(&given, i % 8);
+        exchange(&parsed, i % 8);
     (void)user;
     return NULL;
 }

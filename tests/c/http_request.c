@@ -1,5 +1,5 @@
 /* A program with an HTTP server of its own hands over requests and pulls the responses. */
-#include "door.h"
+#include "parsed.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -9,7 +9,7 @@ static struct gate cancelled = GATE_INIT;
 static struct gate leave = GATE_INIT;
 static struct gate rung = GATE_INIT;
 static struct reply text;
-static struct given given;
+static struct parsed parsed;
 static emcp_response head;
 
 static int32_t hello(emcp_call *call, void *user)
@@ -65,8 +65,8 @@ static void json_answer(emcp_server *server)
 {
     emcp_http *http;
 
-    given_call(&given, "hello", "");
-    http = given_start(server, &given);
+    parsed_call(&parsed, "hello", "");
+    http = parsed_start(server, &parsed);
     CHECK(pull_head(http, &head) == 200, "status");
     CHECK(strcmp(header("content-type"), "application/json") == 0, "content type");
     CHECK(header("content-length")[0] == '\0' && header("date")[0] == '\0', "no framing");
@@ -83,10 +83,10 @@ static void event_stream(emcp_server *server)
     emcp_http *http;
 
     reset();
-    given_call(&given, "progress", ",\"progressToken\":7");
-    given.request.ready = ready;
-    given.request.user = &rung;
-    http = given_start(server, &given);
+    parsed_call(&parsed, "progress", ",\"progressToken\":7");
+    parsed.request.ready = ready;
+    parsed.request.user = &rung;
+    http = parsed_start(server, &parsed);
     EMCP_INIT(&head);
     if (emcp_http_head(http, &head) == EMCP_E_AGAIN)
         gate_wait(&rung, 1, "ready says that there is a head");
@@ -106,13 +106,13 @@ static void refused(emcp_server *server, const char *origin, const char *type, i
 {
     emcp_http *http;
 
-    given_init(&given, "POST", type);
-    given_header(&given, "Accept", "application/json, text/event-stream");
+    parsed_init(&parsed, "POST", type);
+    parsed_header(&parsed, "Accept", "application/json, text/event-stream");
     if (origin != NULL)
-        given_header(&given, "Origin", origin);
+        parsed_header(&parsed, "Origin", origin);
     if (status == 413)
-        given_header(&given, "Content-Length", "99999999");
-    http = given_open(server, &given);
+        parsed_header(&parsed, "Content-Length", "99999999");
+    http = parsed_open(server, &parsed);
     CHECK_STATUS(emcp_http_body(http, "{", 1, 0), EMCP_E_EOF);
     CHECK(pull_head(http, &head) == status, "status");
     CHECK_STATUS(emcp_http_body(http, "", 0, 1), EMCP_E_EOF);
@@ -128,8 +128,8 @@ static void too_large_in_pieces(emcp_server *server)
     emcp_http *http;
     int32_t got;
 
-    given_call(&given, "hello", "");
-    http = given_open(server, &given);
+    parsed_call(&parsed, "hello", "");
+    http = parsed_open(server, &parsed);
     while ((got = emcp_http_body(http, piece, sizeof piece, 0)) == EMCP_OK)
         ;
     CHECK_STATUS(got, EMCP_E_EOF);
@@ -142,8 +142,8 @@ static void close_cancels(emcp_server *server)
     emcp_http *http;
 
     reset();
-    given_call(&given, "hold", "");
-    http = given_start(server, &given);
+    parsed_call(&parsed, "hold", "");
+    http = parsed_start(server, &parsed);
     gate_wait(&entered, 1, "the tool runs");
     emcp_http_close(http);
     gate_wait(&cancelled, 1, "the client has left");
@@ -156,11 +156,11 @@ static void hang_up(emcp_server *server, int ends[2])
     uint64_t left_at;
 
     reset();
-    given_call(&given, "hold", "");
-    given.request.ready = ready;
-    given.request.user = &rung;
-    given.request.watch_fd = ends[0];
-    http = given_start(server, &given);
+    parsed_call(&parsed, "hold", "");
+    parsed.request.ready = ready;
+    parsed.request.user = &rung;
+    parsed.request.watch_fd = ends[0];
+    http = parsed_start(server, &parsed);
     EMCP_INIT(&head);
     CHECK_STATUS(emcp_http_head(http, &head), EMCP_E_AGAIN);
     gate_wait(&entered, 1, "the tool runs");
@@ -202,16 +202,16 @@ static void misuse(emcp_server *server)
 {
     emcp_http *http = NULL;
 
-    given_call(&given, "hello", "");
-    CHECK_STATUS(emcp_http_open(NULL, &given.request, &http), EMCP_E_INVALID);
+    parsed_call(&parsed, "hello", "");
+    CHECK_STATUS(emcp_http_open(NULL, &parsed.request, &http), EMCP_E_INVALID);
     CHECK_STATUS(emcp_http_open(server, NULL, &http), EMCP_E_INVALID);
-    CHECK_STATUS(emcp_http_open(server, &given.request, NULL), EMCP_E_INVALID);
-    given.request.watch_fd = 9999;
-    CHECK_STATUS(emcp_http_open(server, &given.request, &http), EMCP_E_INVALID);
-    given.request.watch_fd = 0;
-    given.request.flags = 128;
-    CHECK_STATUS(emcp_http_open(server, &given.request, &http), EMCP_E_INVALID);
-    given.request.flags = 0;
+    CHECK_STATUS(emcp_http_open(server, &parsed.request, NULL), EMCP_E_INVALID);
+    parsed.request.watch_fd = 9999;
+    CHECK_STATUS(emcp_http_open(server, &parsed.request, &http), EMCP_E_INVALID);
+    parsed.request.watch_fd = 0;
+    parsed.request.flags = 128;
+    CHECK_STATUS(emcp_http_open(server, &parsed.request, &http), EMCP_E_INVALID);
+    parsed.request.flags = 0;
     CHECK(http == NULL, "nothing was opened");
     CHECK_STATUS(emcp_http_body(NULL, "", 0, 1), EMCP_E_INVALID);
     CHECK_STATUS(emcp_http_head(NULL, &head), EMCP_E_INVALID);
@@ -219,13 +219,13 @@ static void misuse(emcp_server *server)
     CHECK_STATUS(emcp_http_wait(NULL, 0), EMCP_E_INVALID);
     emcp_http_close(NULL);
 
-    http = given_open(server, &given);
+    http = parsed_open(server, &parsed);
     CHECK_STATUS(emcp_http_body(http, NULL, 1, 0), EMCP_E_INVALID);
     CHECK(emcp_http_read(http, text.text, 9) == EMCP_E_STATE, "no head yet");
     EMCP_INIT(&head);
     CHECK_STATUS(emcp_http_head(http, &head), EMCP_E_AGAIN);
     CHECK_STATUS(emcp_http_wait(http, 1), 0);
-    CHECK_STATUS(emcp_http_body(http, given.body, strlen(given.body), 1), EMCP_OK);
+    CHECK_STATUS(emcp_http_body(http, parsed.body, strlen(parsed.body), 1), EMCP_OK);
     CHECK_STATUS(emcp_http_body(http, "", 0, 1), EMCP_E_STATE);
     CHECK(pull_head(http, &head) == 200, "it works after all that");
     CHECK_STATUS(emcp_http_head(http, NULL), EMCP_E_INVALID);
@@ -241,7 +241,7 @@ static void in_child(emcp_server *server, emcp_http *http, int tell)
     emcp_http *other;
 
     EMCP_INIT(&head);
-    CHECK_STATUS(emcp_http_open(server, &given.request, &other), EMCP_E_FORK);
+    CHECK_STATUS(emcp_http_open(server, &parsed.request, &other), EMCP_E_FORK);
     CHECK_STATUS(emcp_http_body(http, "", 0, 1), EMCP_E_FORK);
     CHECK_STATUS(emcp_http_head(http, &head), EMCP_E_FORK);
     CHECK(emcp_http_read(http, text.text, 9) == EMCP_E_FORK, "read");
@@ -258,8 +258,8 @@ static void forked(emcp_server *server)
     char told = 0;
     pid_t child;
 
-    given_call(&given, "hello", "");
-    http = given_open(server, &given);
+    parsed_call(&parsed, "hello", "");
+    http = parsed_open(server, &parsed);
     CHECK(pipe(ends) == 0, "pipe");
     child = fork();
     CHECK(child >= 0, "fork");
@@ -269,7 +269,7 @@ static void forked(emcp_server *server)
     CHECK(read(ends[0], &told, 1) == 1 && told == 'k', "the child has checked everything");
     close(ends[0]);
     CHECK(waitpid(child, NULL, 0) == child, "waitpid");
-    CHECK_STATUS(emcp_http_body(http, given.body, strlen(given.body), 1), EMCP_OK);
+    CHECK_STATUS(emcp_http_body(http, parsed.body, strlen(parsed.body), 1), EMCP_OK);
     CHECK(pull_head(http, &head) == 200, "the parent goes on");
     emcp_http_close(http);
 }
@@ -280,16 +280,16 @@ static void stopped(emcp_server *server)
     emcp_http *streaming, *unfinished, *other = NULL;
 
     reset();
-    given_call(&given, "progress", ",\"progressToken\":7");
-    given.request.ready = ready;
-    given.request.user = &rung;
-    streaming = given_start(server, &given);
+    parsed_call(&parsed, "progress", ",\"progressToken\":7");
+    parsed.request.ready = ready;
+    parsed.request.user = &rung;
+    streaming = parsed_start(server, &parsed);
     text.len = 0;
     CHECK(pull_head(streaming, &head) == 200 && pull(streaming, &text, "half"), "a stream");
     while (emcp_http_read(streaming, text.text, 9) != EMCP_E_AGAIN)
         ;
-    given_call(&given, "hello", "");
-    unfinished = given_open(server, &given);
+    parsed_call(&parsed, "hello", "");
+    unfinished = parsed_open(server, &parsed);
     CHECK_STATUS(emcp_http_body(unfinished, "{", 1, 0), EMCP_OK);
     rung.count = 0;
     gate_open(&leave);
@@ -299,7 +299,7 @@ static void stopped(emcp_server *server)
     CHECK(text.len > 0, "last words");
     CHECK_STATUS(emcp_http_body(unfinished, "}", 1, 1), EMCP_E_EOF);
     CHECK(pull_head(unfinished, &head) == 503, "status");
-    CHECK_STATUS(emcp_http_open(server, &given.request, &other), EMCP_E_STATE);
+    CHECK_STATUS(emcp_http_open(server, &parsed.request, &other), EMCP_E_STATE);
     emcp_destroy(server);
     pull_all(unfinished, &text);
     CHECK_HAS(text.text, "stopping");

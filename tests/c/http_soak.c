@@ -1,5 +1,5 @@
 /* A hundred thousand exchanges of every kind leave memory, descriptors and threads as they were. */
-#include "door.h"
+#include "parsed.h"
 
 #include <malloc.h>
 
@@ -55,14 +55,14 @@ static void whole(emcp_http *http, const char *expected)
     emcp_http_close(http);
 }
 
-static void watched(struct given *given)
+static void watched(struct parsed *parsed)
 {
     emcp_http *http;
     int ends[2];
 
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "socketpair");
-    given->request.watch_fd = ends[0];
-    http = given_start(server, given);
+    parsed->request.watch_fd = ends[0];
+    http = parsed_start(server, parsed);
     close(ends[1]);
     emcp_http_close(http);
     close(ends[0]);
@@ -70,35 +70,35 @@ static void watched(struct given *given)
 
 static void exchange(int kind)
 {
-    static struct given given;
+    static struct parsed parsed;
     emcp_response head;
     emcp_http *http;
 
-    given_call(&given, kind == 1 ? "step" : "hello", kind == 1 ? ",\"progressToken\":1" : "");
-    given.request.ready = kind == 2 ? ready : NULL;
+    parsed_call(&parsed, kind == 1 ? "step" : "hello", kind == 1 ? ",\"progressToken\":1" : "");
+    parsed.request.ready = kind == 2 ? ready : NULL;
     switch (kind) {
     case 1:
-        whole(given_start(server, &given), "whole");
+        whole(parsed_start(server, &parsed), "whole");
         break;
     case 3: /* leaves in the middle of its body */
-        http = given_open(server, &given);
-        CHECK_STATUS(emcp_http_body(http, given.body, 10, 0), EMCP_OK);
+        http = parsed_open(server, &parsed);
+        CHECK_STATUS(emcp_http_body(http, parsed.body, 10, 0), EMCP_OK);
         emcp_http_close(http);
         break;
     case 4: /* leaves before the answer */
-        emcp_http_close(given_start(server, &given));
+        emcp_http_close(parsed_start(server, &parsed));
         break;
     case 5:
-        watched(&given);
+        watched(&parsed);
         break;
     case 6: /* may not come in, and does not read why */
-        given_header(&given, "Origin", "http://evil.example");
-        http = given_open(server, &given);
+        parsed_header(&parsed, "Origin", "http://evil.example");
+        http = parsed_open(server, &parsed);
         CHECK(pull_head(http, &head) == 403, "status");
         emcp_http_close(http);
         break;
     default:
-        whole(given_start(server, &given), "hello");
+        whole(parsed_start(server, &parsed), "hello");
     }
 }
 

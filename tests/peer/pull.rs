@@ -10,7 +10,7 @@ use super::{PATIENCE, modern_headers, parse};
 
 /// A request as a list of what a host's server knows.
 #[derive(Clone, Default)]
-pub(crate) struct Given {
+pub(crate) struct Parsed {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
@@ -24,26 +24,26 @@ pub(crate) struct Pulled {
     pub(crate) body: Vec<u8>,
 }
 
-impl Given {
-    pub(crate) fn new(method: &str, headers: &[(&str, &str)], body: &str) -> Given {
+impl Parsed {
+    pub(crate) fn new(method: &str, headers: &[(&str, &str)], body: &str) -> Parsed {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut all = vec![("Host".to_owned(), "localhost".to_owned())];
         all.extend(headers.iter().map(own));
         if method == "POST" {
             all.push(("Content-Type".into(), "application/json".into()));
         }
-        Given { method: method.into(), target: "/mcp".into(), headers: all, body: body.into() }
+        Parsed { method: method.into(), target: "/mcp".into(), headers: all, body: body.into() }
     }
 
     /// A modern request with the headers that belong to it.
-    pub(crate) fn modern(method: &str, params: Value) -> Given {
+    pub(crate) fn modern(method: &str, params: Value) -> Parsed {
         let name = params["name"].as_str().unwrap_or_default().to_owned();
         let body = super::request("1", method, &super::claim(params));
         let mut headers = modern_headers(method);
         if method == "tools/call" {
             headers.push(("Mcp-Name", &name));
         }
-        Given::new("POST", &headers, &body)
+        Parsed::new("POST", &headers, &body)
     }
 
     /// Opens the exchange; the body is still to come.
@@ -125,13 +125,13 @@ pub(crate) fn read_until(exchange: &HttpExchange, part: &str) -> String {
 }
 
 /// A quick call.
-pub(crate) fn echo() -> Given {
-    Given::modern("tools/call", json!({ "name": "echo", "arguments": { "a": 1 } }))
+pub(crate) fn echo() -> Parsed {
+    Parsed::modern("tools/call", json!({ "name": "echo", "arguments": { "a": 1 } }))
 }
 
 /// A call that the test answers.
-pub(crate) fn hold() -> Given {
-    Given::modern("tools/call", json!({ "name": "hold", "arguments": {} }))
+pub(crate) fn hold() -> Parsed {
+    Parsed::modern("tools/call", json!({ "name": "hold", "arguments": {} }))
 }
 
 /// A `ready` function that reports its calls.

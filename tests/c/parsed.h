@@ -1,46 +1,46 @@
 /* A program with an HTTP server of its own, as a test: what that knows of a request, and how it
  * pulls the response. */
-#ifndef DOOR_H
-#define DOOR_H
+#ifndef PARSED_H
+#define PARSED_H
 
 #include "client.h"
 
 #define HEADERS_MAX 8
 
 /* A request with the memory that it points to. Never copy it: it points into itself. */
-struct given {
+struct parsed {
     emcp_request request;
     emcp_header headers[HEADERS_MAX];
     char tool[64];
     char body[2048];
 };
 
-static inline void given_header(struct given *given, const char *name, const char *value)
+static inline void parsed_header(struct parsed *parsed, const char *name, const char *value)
 {
-    emcp_header *header = &given->headers[given->request.header_count];
+    emcp_header *header = &parsed->headers[parsed->request.header_count];
 
-    CHECK(given->request.header_count < HEADERS_MAX, "room for a header");
+    CHECK(parsed->request.header_count < HEADERS_MAX, "room for a header");
     header->name = emcp_str_of(name);
     header->value = emcp_str_of(value);
-    given->request.headers = given->headers;
-    given->request.header_count++;
+    parsed->request.headers = parsed->headers;
+    parsed->request.header_count++;
 }
 
 /* A request with the two headers that every one has. */
-static inline void given_init(struct given *given, const char *method, const char *type)
+static inline void parsed_init(struct parsed *parsed, const char *method, const char *type)
 {
-    memset(given, 0, sizeof *given);
-    EMCP_INIT(&given->request);
-    given->request.method = emcp_str_of(method);
-    given->request.target = emcp_str_of("/mcp");
-    given->request.remote_addr = emcp_str_of("c-door");
-    given_header(given, "Host", "localhost");
-    given_header(given, "Content-Type", type);
+    memset(parsed, 0, sizeof *parsed);
+    EMCP_INIT(&parsed->request);
+    parsed->request.method = emcp_str_of(method);
+    parsed->request.target = emcp_str_of("/mcp");
+    parsed->request.remote_addr = emcp_str_of("c-door");
+    parsed_header(parsed, "Host", "localhost");
+    parsed_header(parsed, "Content-Type", type);
 }
 
 /* One tools/call as revision 2026-07-28 sends it. `meta` is "" or more members of _meta, each with
  * a leading comma. */
-static inline void given_call(struct given *given, const char *tool, const char *meta)
+static inline void parsed_call(struct parsed *parsed, const char *tool, const char *meta)
 {
     static const char format[] =
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"%s\","
@@ -49,30 +49,30 @@ static inline void given_call(struct given *given, const char *tool, const char 
         "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"c-door\",\"version\":\"1.0.0\"},"
         "\"io.modelcontextprotocol/clientCapabilities\":{}%s}}}";
 
-    given_init(given, "POST", "application/json");
-    snprintf(given->tool, sizeof given->tool, "%s", tool);
-    snprintf(given->body, sizeof given->body, format, tool, meta);
-    given_header(given, "Accept", "application/json, text/event-stream");
-    given_header(given, "MCP-Protocol-Version", "2026-07-28");
-    given_header(given, "Mcp-Method", "tools/call");
-    given_header(given, "Mcp-Name", given->tool);
+    parsed_init(parsed, "POST", "application/json");
+    snprintf(parsed->tool, sizeof parsed->tool, "%s", tool);
+    snprintf(parsed->body, sizeof parsed->body, format, tool, meta);
+    parsed_header(parsed, "Accept", "application/json, text/event-stream");
+    parsed_header(parsed, "MCP-Protocol-Version", "2026-07-28");
+    parsed_header(parsed, "Mcp-Method", "tools/call");
+    parsed_header(parsed, "Mcp-Name", parsed->tool);
 }
 
-static inline emcp_http *given_open(emcp_server *server, const struct given *given)
+static inline emcp_http *parsed_open(emcp_server *server, const struct parsed *parsed)
 {
     emcp_http *http = NULL;
 
-    CHECK_STATUS(emcp_http_open(server, &given->request, &http), EMCP_OK);
+    CHECK_STATUS(emcp_http_open(server, &parsed->request, &http), EMCP_OK);
     CHECK(http != NULL, "a handle");
     return http;
 }
 
 /* Opens it and gives the whole body. */
-static inline emcp_http *given_start(emcp_server *server, const struct given *given)
+static inline emcp_http *parsed_start(emcp_server *server, const struct parsed *parsed)
 {
-    emcp_http *http = given_open(server, given);
+    emcp_http *http = parsed_open(server, parsed);
 
-    CHECK_STATUS(emcp_http_body(http, given->body, strlen(given->body), 1), EMCP_OK);
+    CHECK_STATUS(emcp_http_body(http, parsed->body, strlen(parsed->body), 1), EMCP_OK);
     return http;
 }
 
