@@ -184,7 +184,17 @@ impl Server {
         let masked = signals::block()?;
         let started = Running::launch(&self.core, &lock(&self.addresses));
         signals::restore(&masked);
-        *state = State::Running(started?);
+        match started {
+            Ok(running) => *state = State::Running(running),
+            Err(error) => {
+                let before = std::mem::replace(&mut *state, State::Stopping);
+                drop(state);
+                // Functions of the host may run in here, and they may ask for the state.
+                running::give_up(&self.core);
+                *lock(&self.state) = before;
+                return Err(error);
+            }
+        }
         Ok(())
     }
 

@@ -68,7 +68,7 @@ impl Running {
     /// Binds `addresses`, starts the threads and begins to accept. Called with signals blocked.
     ///
     /// # Errors
-    /// [`Error::Io`]: then nothing runs.
+    /// [`Error::Io`]: then nothing runs, and [`give_up`] is still to be called.
     pub(super) fn launch(core: &Arc<Core>, addresses: &[Address]) -> Result<Running> {
         // Forces the helper thread of async-io into being while signals are blocked.
         async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
@@ -86,7 +86,6 @@ impl Running {
             Ok(io) => io,
             Err(error) => {
                 core.pool.stop(core.env.limits.stop_time);
-                finish_host(core, Instant::now());
                 return Err(Error::Io(error));
             }
         };
@@ -257,6 +256,14 @@ impl Io {
                 true
             }
         }
+    }
+}
+
+/// Ends what a start that failed has left for the host to hear.
+pub(super) fn give_up(core: &Core) {
+    // Without a descriptor it did not come so far.
+    if core.env.host.as_ref().is_some_and(|host| host.descriptor().is_some()) {
+        finish_host(core, Instant::now());
     }
 }
 
