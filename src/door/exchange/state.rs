@@ -312,7 +312,9 @@ impl Exchange {
         let mut state = self.lock();
         state.is_settled = true;
         let watched = state.watched.take();
-        if matches!(state.stage, Stage::Busy | Stage::Settling) || !state.stage.is_open() {
+        let is_at_work = matches!(state.stage, Stage::Busy | Stage::Settling);
+        // A 101 has nothing to take, but what would go on with its connection is the server's.
+        if is_at_work || !state.stage.is_open() && state.stage.is_settled() {
             drop(state);
             return drop(watched);
         }
