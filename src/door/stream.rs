@@ -4,13 +4,15 @@
 //! ready and has it try again. TLS makes that harder than it sounds: a read may have to write, a
 //! write may have to read, and bytes that are decrypted already wake nobody.
 
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
 
-use async_io::Async;
+use async_io::{Async, Timer};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::http::Duplex;
@@ -81,6 +83,10 @@ pub(crate) struct Foreign {
     /// How many bytes the write had that is to be tried again. Some TLS libraries have encrypted
     /// them already and take every byte more for sent.
     retry_bytes: Option<usize>,
+    /// Tries in a row that came to nothing although the descriptor was ready.
+    vain_tries: u32,
+    /// Runs while nothing is tried: see `VAIN_TRIES`.
+    rest: Option<Timer>,
     waiting: Arc<Waiting>,
     /// Wakes all of `waiting`. The reactor keeps one waker per direction, but either side of the
     /// stream may wait for either direction.
@@ -130,6 +136,8 @@ impl Foreign {
             reader: Gate::Open,
             writer: Gate::Open,
             retry_bytes: None,
+            vain_tries: 0,
+            rest: None,
             waker: Waker::from(waiting.clone()),
             waiting,
             is_at_end: false,
@@ -152,6 +160,7 @@ impl Foreign {
             }
             let gate = *self.gate(side);
             if let Gate::Blocked(want) = gate {
+                ready!(self.poll_rest());
                 ready!(self.poll_descriptor(want))?;
             }
             let result = operation(self.io.as_mut());
@@ -171,6 +180,7 @@ impl Foreign {
                 true => Gate::Blocked(self.io.want(side.plain_want())),
                 false => Gate::Open,
             };
+            self.count_try(would_block, gate);
             // A try that was itself a nudge and came to nothing has changed nothing: two sides
             // that wait for each other must not keep each other busy.
             if !(would_block && gate == Gate::Nudged) {
@@ -199,6 +209,24 @@ impl Foreign {
         *gate = Gate::Nudged;
         let waker = lock(waker).clone();
         waker.iter().for_each(Waker::wake_by_ref);
+    }
+
+    /// Counts tries that come to nothing, and rests when there have been too many.
+    fn count_try(&mut self, would_block: bool, gate: Gate) {
+        if !would_block {
+            self.vain_tries = 0;
+        } else if matches!(gate, Gate::Blocked(_)) {
+            self.vain_tries = self.vain_tries.saturating_add(1);
+            self.rest = (self.vain_tries > VAIN_TRIES).then(|| Timer::after(REST));
+        }
+    }
+
+    /// Ready unless it rests.
+    fn poll_rest(&mut self) -> Poll<()> {
+        let Some(timer) = &mut self.rest else { return Poll::Ready(()) };
+        ready!(Pin::new(timer).poll(&mut Context::from_waker(&self.waker)));
+        self.rest = None;
+        Poll::Ready(())
     }
 
     fn poll_descriptor(&self, want: Want) -> Poll<io::Result<()>> {
@@ -314,6 +342,14 @@ impl Drop for Foreign {
         self.io.close();
     }
 }
+
+/// Tries in a row that may come to nothing although the descriptor was ready. A host that says what
+/// it does not wait for, for example that it waits for room to send while there is some, would
+/// otherwise keep a processor busy. A long TLS record that comes in pieces stays below this.
+const VAIN_TRIES: u32 = 100;
+
+/// The pause before each further try.
+const REST: Duration = Duration::from_millis(100);
 
 /// A count of the host's is not believed.
 fn plausible(count: usize, most: usize) -> io::Result<usize> {

@@ -209,3 +209,18 @@ fn a_write_under_way_is_not_followed_by_a_goodbye() {
     drop(stream);
     assert_eq!(*lock(&diary), ["write 2", "close"]);
 }
+
+#[test]
+fn a_host_that_waits_for_what_is_there_does_not_keep_a_processor_busy() {
+    let (mut stream, _peer, diary) =
+        stream(Script { wants: vec![Want::Either; 1000], ..Script::default() });
+    let read = poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut [0; 8]));
+    let late = async {
+        Timer::after(3 * REST).await;
+        Err(ErrorKind::TimedOut.into())
+    };
+    async_io::block_on(futures_lite::future::or(read, late)).unwrap_err();
+    // The first one, those that are free, and one after each rest: there is time for two or three.
+    let tries = lock(&diary).len();
+    assert!(tries <= 1 + VAIN_TRIES as usize + 4, "{tries} tries");
+}
