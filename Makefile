@@ -24,7 +24,7 @@ SYSTEM_LIBS := -pthread -ldl -lm
 
 PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 
-.PHONY: all lib run test lint test-rust test-clients conformance bench header install clean
+.PHONY: all lib run test lint test-rust test-clients conformance conformance-suite bench header install clean
 all: lib $(PROGRAMS)
 
 lib:
@@ -80,13 +80,15 @@ test-rust: lib
 	  EMCP_TEST_RUN=$$mode $(CARGO) test -p emcp $(HOST_MODE_TESTS:%=--test %) || exit 1; \
 	done
 
-conformance: $(BUILD)/conformance-host
+conformance: $(BUILD)/conformance-host conformance-suite
+	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
+
+conformance-suite:
 	@mkdir -p $(BUILD)/conformance
 	@cmp -s tests/conformance/package-lock.json $(BUILD)/conformance/installed || \
 	  { cp tests/conformance/package.json tests/conformance/package-lock.json $(BUILD)/conformance/ && \
 	    cd $(BUILD)/conformance && npm ci --no-audit --no-fund --loglevel=error && \
 	    cp package-lock.json installed; }
-	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
 
 test-clients: $(BUILD)/sysmond
 	tests/clients/run.sh $(BUILD)/sysmond

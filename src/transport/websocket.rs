@@ -12,7 +12,7 @@ use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use async_tungstenite::tungstenite::{Bytes, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_lite::{StreamExt, future};
+use futures_lite::{AsyncReadExt, StreamExt, future};
 use http_types::{Response, StatusCode};
 
 use super::answer;
@@ -74,7 +74,7 @@ async fn serve(core: Arc<Core>, socket: Socket, early: Vec<u8>, peer: Peer, slot
     let socket = Metered::new(socket, env.clone());
     let stream = WebSocketStream::from_partially_read(socket, early, Role::Server, config).await;
     let alarm = env.clock.alarm();
-    let mut connection = Connection { env, stream, channel, alarm, pings: 0 };
+    let mut connection = Connection { env, stream, channel, alarm, pings: 0, is_broken: false };
     if let Some(closing) = connection.run().await {
         connection.close(closing).await;
     }
@@ -99,6 +99,8 @@ struct Connection {
     alarm: Alarm,
     /// Pings since the peer was last heard of.
     pings: u8,
+    /// The peer has broken the rules and may still be at it: what it sends is no message.
+    is_broken: bool,
 }
 
 /// What happened next.
@@ -141,6 +143,7 @@ impl Connection {
                     let fault = fault(&error);
                     if fault.is_some() {
                         self.env.counters.messages_malformed.up();
+                        self.is_broken = true;
                     }
                     return fault;
                 }
@@ -182,13 +185,31 @@ impl Connection {
     async fn close(&mut self, Closing { code, reason }: Closing) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         self.alarm.set(CLOSE_TIME);
-        let Connection { stream, alarm, .. } = self;
+        let left = self.env.limits.body_bytes.saturating_mul(2);
+        let Connection { stream, alarm, is_broken, .. } = self;
         let goodbye = async {
             let _ = stream.close(Some(frame)).await;
             // Read on until the peer has answered, or its data would reset what we sent.
+            if *is_broken {
+                return discard(stream.get_mut(), left).await;
+            }
             while let Some(Ok(_)) = stream.next().await {}
         };
         future::or(goodbye, alarm.wait()).await;
+    }
+}
+
+/// Reads up to `left` bytes of a peer that is still in the middle of its message: it looks at our
+/// close frame when it has sent it all.
+async fn discard(socket: &mut Metered, mut left: usize) {
+    // Not on the stack, which every WebSocket has.
+    let mut bytes = vec![0; 4 * 1024];
+    while left > 0 {
+        match socket.read(&mut bytes).await {
+            Ok(length @ 1..) => left = left.saturating_sub(length),
+            _ => return,
+        }
+        socket.message_complete();
     }
 }
 

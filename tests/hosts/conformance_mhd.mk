@@ -10,7 +10,6 @@ $(HOSTS)/conformance_mhd: tests/hosts/conformance_mhd.c $(ADAPTER_MHD) \
 	$(CC) -std=c99 $(CFLAGS) $(WARNINGS) -Iinclude $(HOST_CFLAGS) -o $@ $(filter %.c,$^) \
 	  $(EMCP_A) $(HOST_LDFLAGS) $(HOST_LIBS_microhttpd) $(SYSTEM_LIBS)
 
-# `conformance` first: it installs the suite.
 .PHONY: conformance-mhd
-conformance-mhd: $(HOSTS)/conformance_mhd conformance
+conformance-mhd: $(HOSTS)/conformance_mhd conformance-suite
 	node tests/conformance/run.mjs $< $(BUILD)/conformance/node_modules

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -16,6 +17,9 @@ import tls
 
 # Nothing here takes a second on an idle machine; a test that waits this long has failed.
 SECONDS_MAX = 30
+
+# For a server that refuses a request by its head. One that wants the body first gets it then.
+PATIENCE_SECONDS = 1
 
 # What of a head is compared. The rest belongs to the HTTP server that emcp is in: Date, Server,
 # Connection, and how the length of the body is said.
@@ -67,9 +71,9 @@ class Door:
             return tls.wrap(plain, self.tls, self.address[0])
         return plain
 
-    def send(self, method, headers=(), body=None, target=None, **options):
+    def send(self, method, headers=(), body=None, target=None, patience=0, **options):
         """Sends a request on a connection of its own; returns its Answer once the head is there."""
-        return Connection(self, **options).send(method, headers, body, target)
+        return Connection(self, **options).send(method, headers, body, target, patience)
 
     def websocket(self, subprotocols=("mcp",), receive_buffer=None, **options):
         """Opens a WebSocket; leaving the `with` block closes it."""
@@ -112,6 +116,11 @@ class Door:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
 
+def wait_for_answer(connection, seconds):
+    """Tells whether the server says something within that time."""
+    return bool(select.select([connection], [], [], seconds)[0]) if seconds else False
+
+
 def receive_exactly(connection, length):
     data = b""
     while len(data) < length:
@@ -135,7 +144,9 @@ class Connection:
         self.http._http_vsn_str = f"HTTP/{version}"
         self.http._http_vsn = int(version.replace(".", ""))
 
-    def send(self, method, headers=(), body=None, target=None):
+    def send(self, method, headers=(), body=None, target=None, patience=0):
+        """Sends a request. With `patience` (seconds) it gives the server time to refuse the head:
+        a connection that is closed while its client sends may lose the answer."""
         names = {name.lower() for name, _ in headers}
         self.http.putrequest(
             method,
@@ -154,7 +165,8 @@ class Connection:
         self.http.endheaders()
         # A server may answer before it has the whole body, and need not read the rest.
         sender = threading.Thread(target=self.send_body, args=(body or b"", chunked), daemon=True)
-        sender.start()
+        if not wait_for_answer(self.socket, patience):
+            sender.start()
         response = self.http.getresponse()
         return Answer(self, response)
 

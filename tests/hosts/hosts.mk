@@ -31,7 +31,10 @@ $(HOST_PROGRAMS): $(HOSTS)/%: $$(wildcard examples/hosts/*.[ch] examples/hosts/%
 	$(CC) -std=c99 $(CFLAGS) $(WARNINGS) -Iinclude $(HOST_CFLAGS) -o $@ $(filter %.c,$^) \
 	  $(EMCP_A) $(HOST_LDFLAGS) $(HOST_LIBS_$*) $(SYSTEM_LIBS)
 
-test-hosts: test-hosts-daemons $(if $(wildcard integrations/collectd/collectd.mk),test-collectd)
+test-hosts:
+	$(MAKE) test-hosts-daemons
+	$(MAKE) conformance-mhd
+	$(MAKE) test-collectd
 
 # HOST= picks some, for example HOST="microhttpd nginx".
 test-hosts-daemons: $(HOST_PROGRAMS)

@@ -7,8 +7,8 @@
 # once: the stamp is written last, so an interrupted one starts from an empty folder.
 set -eu
 
-PACKAGES="libmicrohttpd-dev libcivetweb-dev libevent-dev libssl-dev collectd-core collectd-dev openssl \
-nginx lighttpd haproxy"
+PACKAGES="libmicrohttpd-dev libcivetweb-dev libevent-dev libssl-dev openssl
+collectd-core collectd-dev nginx lighttpd haproxy"
 
 root=${1:?usage: packages.sh FOLDER}
 apt_options="-qq -o APT::Sandbox::User=$(id -un)"
@@ -56,7 +56,7 @@ mend_links() {
 check_libraries() {
     for library in microhttpd civetweb event event_core event_extra event_pthreads event_openssl \
         ssl crypto; do
-        for file in "$root"/usr/lib/*/lib$library.so /usr/lib/*/lib$library.so /usr/lib/lib$library.so; do
+        for file in "$root"/usr/lib/*/lib$library.so /usr/lib/*/lib$library.so; do
             [ -e "$file" ] && continue 2
         done
         echo "packages.sh: lib$library.so is neither in $root nor in the system" >&2

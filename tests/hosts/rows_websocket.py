@@ -1,14 +1,12 @@
 """WebSocket: both eras on one socket, fragments, and what closes it."""
 
-import contextlib
 import hashlib
 import json
 import struct
-import threading
 
 from websockets.exceptions import InvalidStatus
 
-from door import Connection, receive_exactly
+from door import PATIENCE_SECONDS, Connection, receive_exactly, wait_for_answer
 from messages import (
     call,
     content,
@@ -22,6 +20,7 @@ from messages import (
     text,
 )
 from rows import WEBSOCKET, row
+from rows_modern import BODY_BYTES_MAX
 
 SECONDS_MAX = 30
 
@@ -98,7 +97,8 @@ def large_result_on_a_socket(door):
 def batch_on_a_socket(door):
     with door.websocket() as socket:
         hello(socket, "2025-03-26")
-        answers = json.loads(ask(socket, [message("ping", None, 1), call("echo", {"text": "b"}, 2)]))
+        sent = [message("ping", None, 1), call("echo", {"text": "b"}, 2)]
+        answers = json.loads(ask(socket, sent))
         return sorted(answers, key=lambda answer: answer["id"])
 
 
@@ -157,25 +157,25 @@ def leaving_a_socket_cancels(door):
 
 
 TEXT, BINARY, CONTINUED, CLOSE, LAST = 1, 2, 0, 8, 0x80
+# Of a frame with a long length.
+FRAME_HEAD_BYTES = 14
 
 
 def frame(opcode, payload):
-    """A masked frame with a long length; the mask of zeros leaves the payload as it is."""
+    """A masked frame; the mask of zeros leaves the payload as it is."""
+    if len(payload) < 126:
+        return struct.pack(">BB4x", opcode, 0x80 | len(payload)) + payload
     return struct.pack(">BBQ4x", opcode, 0x80 | 127, len(payload)) + payload
 
 
-def close_code(door, data):
-    """Sends `data` and tells with which code the server closes.
+def close_code(door, head, rest=b""):
+    """Sends `head`, and `rest` if the server wants it; tells with which code the server closes.
 
-    From a thread, because the server closes before it has everything, and by hand, because
-    libraries lose the close frame when they cannot send."""
+    By hand, because libraries lose the close frame when they cannot send."""
     with door.frames() as socket:
-        def send():
-            with contextlib.suppress(OSError):
-                socket.sendall(data)
-
-        sender = threading.Thread(target=send, daemon=True)
-        sender.start()
+        socket.sendall(head)
+        if rest and not wait_for_answer(socket, PATIENCE_SECONDS):
+            socket.sendall(rest)
         while True:
             opcode, length = receive_exactly(socket, 2)
             payload = receive_exactly(socket, length)
@@ -185,11 +185,12 @@ def close_code(door, data):
 
 @row(WEBSOCKET)
 def what_closes_a_socket(door):
-    large = text(modern_call("echo", {"text": "x" * (2 * 1024 * 1024)})).encode()
-    pieces = b"".join(frame(CONTINUED, b"x" * 100000) for _ in range(20))
+    large = frame(LAST | TEXT, b'"' + b"x" * BODY_BYTES_MAX)
+    # As much as may be, and one byte more.
+    pieces = frame(TEXT, b'"' + b"x" * (BODY_BYTES_MAX - 1)) + frame(CONTINUED, b"x")
     return {
-        "too large": close_code(door, frame(LAST | TEXT, large)),
-        "too large in fragments": close_code(door, frame(TEXT, b'"') + pieces),
+        "too large": close_code(door, large[:FRAME_HEAD_BYTES], large[FRAME_HEAD_BYTES:]),
+        "too large in fragments": close_code(door, pieces),
         "not UTF-8": close_code(door, frame(LAST | TEXT, b'"\xff\xfe"')),
     }
 

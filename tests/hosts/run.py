@@ -100,6 +100,8 @@ class Runs:
                 raise
             except Exception as error:
                 raise Failure(f"{traceback.format_exc()}{daemon.said()}") from error
+            if words["exit status"] != 0:
+                raise Failure(f"exit status {words['exit status']}\n{daemon.said()}")
             raised = transcript.failed(results)
             if raised or slow:
                 lines = transcript.differences({}, {name: results[name] for name in raised})

@@ -71,7 +71,8 @@ def differences(wanted, seen):
 
 def diff(wanted, seen):
     before, after = (pretty(value).splitlines() for value in (wanted, seen))
-    return (line[:500] for line in difflib.unified_diff(before, after, "wanted", "seen", n=1, lineterm=""))
+    lines = difflib.unified_diff(before, after, "wanted", "seen", n=1, lineterm="")
+    return (line[:500] for line in lines)
 
 
 def pretty(value):

@@ -17,9 +17,11 @@
 
 #include "emcp.h"
 
-/* One thread, or a pool of them, serves all connections; a thread per connection cannot suspend. */
+/* One thread, or a pool of them, serves all connections; a thread per connection cannot suspend.
+ * Poll and not epoll: with epoll, version 0.9.75 forgets about every third upgraded TLS connection
+ * that the program has closed, and its client waits for the end until it gives up. */
 #define MCP_MHD_FLAGS \
-    (MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE)
+    (MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE)
 
 struct mcp_mhd;
 
