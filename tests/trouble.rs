@@ -32,6 +32,15 @@ fn a_half_sent_head_gets_408_at_its_deadline() {
 }
 
 #[test]
+fn a_client_that_sends_it_all_before_it_looks_finds_413() {
+    let limits = Limits::default();
+    let large = " ".repeat(limits.body_bytes * 3 / 2);
+    let host = Host::start(limits);
+    let mut client = host.connect();
+    assert_eq!(client.send(post("/mcp", ECHO_FIELDS, &large)).reply().status, 413);
+}
+
+#[test]
 fn a_head_that_drips_gets_408_at_the_same_deadline() {
     let host = Host::start(Limits { head_time: SOON, ..Limits::default() });
     let mut client = host.connect();

@@ -137,6 +137,16 @@ fn a_message_above_the_limit_is_refused_with_1009() {
 }
 
 #[test]
+fn a_peer_that_sends_it_all_before_it_looks_finds_1009() {
+    let limits = limits();
+    let large = vec![b' '; limits.body_bytes * 3 / 2];
+    let host = host_with(Options::default(), limits);
+    let mut ws = Ws::open(&host, NEWEST);
+    ws.frame(0x80 | TEXT, &large);
+    ws.assert_closes(1009);
+}
+
+#[test]
 fn frames_that_break_the_rfc_are_refused_with_1002() {
     let host = host();
     let mut ws = Ws::open(&host, NEWEST);

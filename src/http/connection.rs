@@ -48,6 +48,7 @@ pub(crate) async fn serve(
         drain: Box::pin(drain),
         requests: 0,
         empty_lines: 0,
+        has_unread_body: false,
     };
     while connection.next_request().await {
         // Two boxes: a stream that goes on for hours keeps nothing of its request.
@@ -56,7 +57,11 @@ pub(crate) async fn serve(
             // A client that pipelines is always ready; the others get their turn.
             Next::Request if connection.is_pipelined() => future::yield_now().await,
             Next::Request => {}
-            Next::Close => return Box::pin(connection.wire.linger()).await,
+            Next::Close => {
+                let rest =
+                    if connection.has_unread_body { connection.env.limits.body_bytes } else { 0 };
+                return Box::pin(connection.wire.linger(rest)).await;
+            }
             Next::Vanish => return,
             Next::Upgrade(run) => return connection.hand_over(run).await,
         }
@@ -91,6 +96,8 @@ struct Connection {
     requests: u64,
     /// Skipped before the request that is waited for.
     empty_lines: u8,
+    /// The request under way has a body that was not read to its end.
+    has_unread_body: bool,
 }
 
 /// What is to be sent for one request.
@@ -160,6 +167,7 @@ impl Connection {
             Ok(head) => head,
             Err(stop) => return self.stop(stop),
         };
+        self.has_unread_body = head.framing.has_body();
         let terms = self.terms(&head);
         if let Some(response) = ask::refusal(&*self.service, &self.env, &head, &self.peer) {
             let persist = terms.persist && !head.framing.has_body();
@@ -169,6 +177,7 @@ impl Connection {
             Ok(body) => body,
             Err(stop) => return self.stop(stop),
         };
+        self.has_unread_body = false;
         self.wire.end_deadline();
         self.wire.release();
         let (reply, half_close) =

@@ -159,14 +159,15 @@ impl Wire {
     ///
     /// Closing with unread bytes in the socket would reset the connection, and a reset makes the
     /// client lose a reply that it has not read yet (RFC 9112 section 9.6).
-    pub(super) async fn linger(&mut self) {
+    ///
+    /// `unread_body`: bytes that may still come of a body which nobody wants; its client reads the
+    /// reply when it has sent it all.
+    pub(super) async fn linger(&mut self, unread_body: usize) {
         self.alarm.set(LINGER_TIME);
         if self.end_our_side().await.is_err() || self.at_end {
             return;
         }
-        // A body somewhat above its limit is on its way in one piece, and its client reads the reply
-        // only after it.
-        let mut left = self.env.limits.body_bytes.saturating_add(LINGER_BYTES);
+        let mut left = LINGER_BYTES.saturating_add(unread_body);
         loop {
             self.inbuf.clear();
             if self.more().await != Arrival::Bytes {
@@ -253,7 +254,7 @@ impl Wire {
 const READ_BYTES: usize = 8 * 1024;
 /// Bytes kept of what a client sends before its reply is complete.
 const PIPELINE_BYTES: usize = 8 * 1024;
-/// What [`Wire::linger`] reads beyond the limit of a body, and how long it takes.
+/// What [`Wire::linger`] reads beside an unread body, and how long it takes.
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
