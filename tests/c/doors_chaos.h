@@ -3,7 +3,7 @@
 #ifndef DOORS_CHAOS_H
 #define DOORS_CHAOS_H
 
-#include "door.h"
+#include "parsed.h"
 #include "pair.h"
 #include "peer.h"
 
@@ -79,27 +79,27 @@ static inline void bell_wait(struct client *client, struct bell *bell)
 static inline void called_back(struct client *client, const char *tool)
 {
     static const struct bell fresh = {PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0};
-    struct given *given = malloc(sizeof *given);
+    struct parsed *parsed = malloc(sizeof *parsed);
     struct bell *bell = malloc(sizeof *bell);
     int ends[2];
     size_t len, cut;
     emcp_http *http;
 
-    CHECK(given != NULL && bell != NULL, "memory");
+    CHECK(parsed != NULL && bell != NULL, "memory");
     *bell = fresh;
     unix_pair(ends);
-    given_call(given, tool, roll(client, 2) ? ",\"progressToken\":1" : "");
-    given->request.ready = bell_ring;
-    given->request.user = bell;
-    given->request.watch_fd = roll(client, 2) ? ends[0] : 0;
-    len = strlen(given->body);
+    parsed_call(parsed, tool, roll(client, 2) ? ",\"progressToken\":1" : "");
+    parsed->request.ready = bell_ring;
+    parsed->request.user = bell;
+    parsed->request.watch_fd = roll(client, 2) ? ends[0] : 0;
+    len = strlen(parsed->body);
     cut = roll(client, (unsigned)len);
-    if (emcp_http_open(server, &given->request, &http) == EMCP_OK) {
+    if (emcp_http_open(server, &parsed->request, &http) == EMCP_OK) {
         pthread_mutex_lock(&bell->lock);
         bell->http = http;
-        (void)emcp_http_body(http, given->body, cut, 0);
+        (void)emcp_http_body(http, parsed->body, cut, 0);
         if (roll(client, 5)) {
-            (void)emcp_http_body(http, given->body + cut, len - cut, 1);
+            (void)emcp_http_body(http, parsed->body + cut, len - cut, 1);
             bell_pull(bell);
         }
         pthread_mutex_unlock(&bell->lock);
@@ -115,32 +115,32 @@ static inline void called_back(struct client *client, const char *tool)
     close(ends[0]);
     close(ends[1]);
     free(bell);
-    free(given);
+    free(parsed);
 }
 
 /* An exchange that is waited for; it may be a stream. */
 static inline void waited_for(struct client *client, const char *tool)
 {
-    struct given *given = malloc(sizeof *given);
+    struct parsed *parsed = malloc(sizeof *parsed);
     struct bell bell = {PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0};
 
-    CHECK(given != NULL, "memory");
+    CHECK(parsed != NULL, "memory");
     if (tool != NULL) {
-        given_call(given, tool, roll(client, 2) ? ",\"progressToken\":1" : "");
+        parsed_call(parsed, tool, roll(client, 2) ? ",\"progressToken\":1" : "");
     } else {
-        given_init(given, "GET", "text/plain");
-        given->request.target = emcp_str_of("/sse");
-        given_header(given, "Accept", "text/event-stream");
+        parsed_init(parsed, "GET", "text/plain");
+        parsed->request.target = emcp_str_of("/sse");
+        parsed_header(parsed, "Accept", "text/event-stream");
     }
-    if (emcp_http_open(server, &given->request, &bell.http) == EMCP_OK) {
-        (void)emcp_http_body(bell.http, given->body, strlen(given->body), 1);
+    if (emcp_http_open(server, &parsed->request, &bell.http) == EMCP_OK) {
+        (void)emcp_http_body(bell.http, parsed->body, strlen(parsed->body), 1);
         for (unsigned i = roll(client, 10); i > 0 && !bell.is_over; i--) {
             bell_pull(&bell);
             CHECK(emcp_http_wait(bell.http, roll(client, 10)) >= 0, "a wait");
         }
         emcp_http_close(bell.http);
     }
-    free(given);
+    free(parsed);
 }
 
 /* A connection whose bytes the client carries. */
@@ -219,7 +219,7 @@ static inline void io_close(void *io)
     gate_open(&closed);
 }
 
-/* A socket that is given, lent, or served through functions of the program. */
+/* A socket that is parsed, lent, or served through functions of the program. */
 static inline void adopted(struct client *client, const char *tool)
 {
     char *request = call_request(tool, "{}", ""), buf[300];
@@ -267,21 +267,21 @@ static inline void adopted(struct client *client, const char *tool)
 /* A WebSocket that begins as an exchange and goes on in another way, or not at all. */
 static inline void upgraded(struct client *client)
 {
-    struct given *given = malloc(sizeof *given);
+    struct parsed *parsed = malloc(sizeof *parsed);
     emcp_conn *conn = NULL;
     emcp_response head;
     emcp_adopt options;
     emcp_http *http;
     int ends[2];
 
-    CHECK(given != NULL, "memory");
+    CHECK(parsed != NULL, "memory");
     unix_pair(ends);
-    given_init(given, "GET", "text/plain");
-    given_header(given, "Connection", "Upgrade");
-    given_header(given, "Upgrade", "websocket");
-    given_header(given, "Sec-WebSocket-Version", "13");
-    given_header(given, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    if (emcp_http_open(server, &given->request, &http) == EMCP_OK) {
+    parsed_init(parsed, "GET", "text/plain");
+    parsed_header(parsed, "Connection", "Upgrade");
+    parsed_header(parsed, "Upgrade", "websocket");
+    parsed_header(parsed, "Sec-WebSocket-Version", "13");
+    parsed_header(parsed, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    if (emcp_http_open(server, &parsed->request, &http) == EMCP_OK) {
         EMCP_INIT(&head);
         EMCP_INIT(&options);
         options.upgrade = http;
@@ -298,7 +298,7 @@ static inline void upgraded(struct client *client)
     if (ends[0] >= 0)
         close(ends[0]);
     close(ends[1]);
-    free(given);
+    free(parsed);
 }
 
 #endif

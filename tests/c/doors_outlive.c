@@ -1,13 +1,13 @@
 /* Handles of every door are open when the server is destroyed: nothing of the program is called
  * afterwards, each comes to its end, and none belongs to a later run. */
-#include "door.h"
+#include "parsed.h"
 #include "pair.h"
 #include "peer.h"
 
 #define EXCHANGES 4
 
 static emcp_server *server;
-static struct given given[EXCHANGES];
+static struct parsed parsed[EXCHANGES];
 static emcp_http *exchanges[EXCHANGES];
 static emcp_conn *conn;
 static emcp_peer *peer;
@@ -83,26 +83,26 @@ static void open_exchanges(void)
 {
     emcp_response head;
 
-    given_call(&given[0], "linger", "");
-    given[0].request.ready = on_event;
-    given[0].request.user = &others;
-    exchanges[0] = given_start(server, &given[0]);
-    given_call(&given[1], "linger", "");
-    exchanges[1] = given_open(server, &given[1]);
-    CHECK_STATUS(emcp_http_body(exchanges[1], given[1].body, 20, 0), EMCP_OK);
+    parsed_call(&parsed[0], "linger", "");
+    parsed[0].request.ready = on_event;
+    parsed[0].request.user = &others;
+    exchanges[0] = parsed_start(server, &parsed[0]);
+    parsed_call(&parsed[1], "linger", "");
+    exchanges[1] = parsed_open(server, &parsed[1]);
+    CHECK_STATUS(emcp_http_body(exchanges[1], parsed[1].body, 20, 0), EMCP_OK);
     tcp_pair(hung);
-    given_init(&given[2], "GET", "text/plain");
-    given[2].request.target = emcp_str_of("/sse");
-    given[2].request.watch_fd = hung[0];
-    given_header(&given[2], "Accept", "text/event-stream");
-    exchanges[2] = given_start(server, &given[2]);
+    parsed_init(&parsed[2], "GET", "text/plain");
+    parsed[2].request.target = emcp_str_of("/sse");
+    parsed[2].request.watch_fd = hung[0];
+    parsed_header(&parsed[2], "Accept", "text/event-stream");
+    exchanges[2] = parsed_start(server, &parsed[2]);
     CHECK(pull_head(exchanges[2], &head) == 200, "a stream");
-    given_init(&given[3], "GET", "text/plain");
-    given_header(&given[3], "Connection", "Upgrade");
-    given_header(&given[3], "Upgrade", "websocket");
-    given_header(&given[3], "Sec-WebSocket-Version", "13");
-    given_header(&given[3], "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    exchanges[3] = given_start(server, &given[3]);
+    parsed_init(&parsed[3], "GET", "text/plain");
+    parsed_header(&parsed[3], "Connection", "Upgrade");
+    parsed_header(&parsed[3], "Upgrade", "websocket");
+    parsed_header(&parsed[3], "Sec-WebSocket-Version", "13");
+    parsed_header(&parsed[3], "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    exchanges[3] = parsed_start(server, &parsed[3]);
 }
 
 static void open_others(void)

@@ -1,6 +1,6 @@
 /* Sessions belong to the principal that opened them, whichever door a thief comes through: to
  * everybody else they do not exist, and what the thief tries leaves them as they were. */
-#include "door.h"
+#include "parsed.h"
 #include "pair.h"
 #include "peer.h"
 
@@ -9,7 +9,7 @@
 
 static emcp_server *server;
 static struct reply text;
-static struct given given;
+static struct parsed parsed;
 static emcp_response head;
 
 /* What somebody asks for: empty texts are left out. */
@@ -26,16 +26,16 @@ static emcp_http *ask(const struct ask *ask, const char *principal)
 {
     emcp_http *http;
 
-    given_init(&given, ask->method, "application/json");
-    given.request.target = emcp_str_of(ask->target);
-    given.request.principal = emcp_str_of(principal);
+    parsed_init(&parsed, ask->method, "application/json");
+    parsed.request.target = emcp_str_of(ask->target);
+    parsed.request.principal = emcp_str_of(principal);
     if (ask->accept[0] != '\0')
-        given_header(&given, "Accept", ask->accept);
+        parsed_header(&parsed, "Accept", ask->accept);
     if (ask->session[0] != '\0')
-        given_header(&given, "Mcp-Session-Id", ask->session);
+        parsed_header(&parsed, "Mcp-Session-Id", ask->session);
     if (ask->last_event[0] != '\0')
-        given_header(&given, "Last-Event-ID", ask->last_event);
-    http = given_open(server, &given);
+        parsed_header(&parsed, "Last-Event-ID", ask->last_event);
+    http = parsed_open(server, &parsed);
     (void)emcp_http_body(http, ask->body, strlen(ask->body), 1);
     (void)pull_head(http, &head);
     return http;
