@@ -142,7 +142,7 @@ emcp_str emcp_str_of(const char *text);
 
 #define EMCP_F_READONLY 1 /* Hide and refuse tools that have EMCP_T_WRITE or EMCP_T_DESTRUCTIVE. */
 #define EMCP_F_NO_LEGACY_SSE 2 /* No HTTP+SSE of revision 2024-11-05. */
-#define EMCP_F_NO_WEBSOCKET 4 /* No WebSocket. */
+#define EMCP_F_NO_WEBSOCKET 4 /* No WebSocket: a request for one is answered as any other. */
 #define EMCP_F_HOST 8 /* Callbacks run inside emcp_dispatch() and nowhere else. */
 #define EMCP_F_NO_IO_THREAD 16 /* With EMCP_F_HOST: emcp_dispatch() drives the sockets too. */
 
@@ -275,7 +275,8 @@ int32_t emcp_listen_address(emcp_server *server, uint32_t index, char *buf, size
  * closes the streams. emcp_stop() is still needed.
  *
  * Blocks up to `timeout_ms`. With EMCP_F_HOST the thread that dispatches runs callbacks in here
- * meanwhile; another thread leaves them to that one.
+ * meanwhile; another thread leaves them to that one. A program whose own loop answers calls passes
+ * 0 and asks again in each turn of it.
  *
  * Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls still run; EMCP_E_BUSY from a
  * callback, or while another thread stops the server.   Since 0.1 */
@@ -456,8 +457,8 @@ int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options
 /* Requests that the program has parsed                                                           */
 /* ---------------------------------------------------------------------------------------------- */
 
-/* The request came through a Unix socket or another way that no browser has: Host is not checked.
- */
+/* No browser can have sent the request, for example because it came to the program itself through a
+ * Unix socket: Host is not checked. */
 #define EMCP_R_LOCAL 1
 
 /* One header field. */
@@ -536,12 +537,15 @@ typedef struct emcp_request {
 /* The head of a response. Prepare it with EMCP_INIT. */
 typedef struct emcp_response {
     uint32_t size; /* sizeof(emcp_response); EMCP_INIT sets it. */
-    int32_t status; /* 200, 404, ...; 101 for a WebSocket: see emcp_adopt.upgrade. */
+    /* 200, 404, ...; 101 for a WebSocket, see emcp_adopt.upgrade; it does not come with
+     * EMCP_F_NO_WEBSOCKET. */
+    int32_t status;
     /* Names are in lower case, names and values NUL-terminated. What frames or dates a response
      * is not among them: Connection (but for 101), Content-Length, Transfer-Encoding, Date. */
     const emcp_header *headers;
     size_t header_count; /* How many. */
-    /* Bytes of the body, which do not come when the method is HEAD; -1: a stream. */
+    /* Bytes of the body, which do not come when the method is HEAD; -1: a stream. A 101 has none:
+     * send no Content-Length with it. */
     int64_t content_length;
 } emcp_response;
 

@@ -17,7 +17,7 @@ use crate::text::{list, optional, required};
 pub const EMCP_F_READONLY: u32 = 1;
 /// No HTTP+SSE of revision 2024-11-05.
 pub const EMCP_F_NO_LEGACY_SSE: u32 = 2;
-/// No WebSocket.
+/// No WebSocket: a request for one is answered as any other.
 pub const EMCP_F_NO_WEBSOCKET: u32 = 4;
 /// Callbacks run inside emcp_dispatch() and nowhere else.
 pub const EMCP_F_HOST: u32 = 8;

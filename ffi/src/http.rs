@@ -65,14 +65,16 @@ pub struct emcp_http {
 pub struct emcp_response {
     /// sizeof(emcp_response); EMCP_INIT sets it.
     pub size: u32,
-    /// 200, 404, ...; 101 for a WebSocket: see emcp_adopt.upgrade.
+    /// 200, 404, ...; 101 for a WebSocket, see emcp_adopt.upgrade; it does not come with
+    /// EMCP_F_NO_WEBSOCKET.
     pub status: i32,
     /// Names are in lower case, names and values NUL-terminated. What frames or dates a response
     /// is not among them: Connection (but for 101), Content-Length, Transfer-Encoding, Date.
     pub headers: *const emcp_header,
     /// How many.
     pub header_count: usize,
-    /// Bytes of the body, which do not come when the method is HEAD; -1: a stream.
+    /// Bytes of the body, which do not come when the method is HEAD; -1: a stream. A 101 has none:
+    /// send no Content-Length with it.
     pub content_length: i64,
 }
 

@@ -10,7 +10,8 @@ use crate::failure::{Failure, Result};
 use crate::sized::{Sized32, take};
 use crate::text::{bytes, emcp_str, json};
 
-/// The request came through a Unix socket or another way that no browser has: Host is not checked.
+/// No browser can have sent the request, for example because it came to the program itself through a
+/// Unix socket: Host is not checked.
 pub const EMCP_R_LOCAL: u32 = 1;
 
 /// One header field.

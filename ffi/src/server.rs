@@ -131,7 +131,8 @@ pub unsafe extern "C" fn emcp_listen_address(
 /// closes the streams. emcp_stop() is still needed.
 ///
 /// Blocks up to `timeout_ms`. With EMCP_F_HOST the thread that dispatches runs callbacks in here
-/// meanwhile; another thread leaves them to that one.
+/// meanwhile; another thread leaves them to that one. A program whose own loop answers calls passes
+/// 0 and asks again in each turn of it.
 ///
 /// Returns EMCP_OK when nothing is left; EMCP_E_TIMEDOUT when calls still run; EMCP_E_BUSY from a
 /// callback, or while another thread stops the server.   Since 0.1
