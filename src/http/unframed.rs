@@ -47,6 +47,8 @@ impl Unframed {
             let fields = values.iter().map(|v| (name.as_str().to_owned(), v.as_str().to_owned()));
             headers.extend(fields);
         }
+        // The map behind a response has an order of its own for each.
+        headers.sort_unstable();
         check_length(&mut response);
         let body = has_body.then(|| response.take_body());
         let head = ResponseHead { status: status as u16, headers, content_length };
