@@ -1,8 +1,5 @@
 //! Who calls a tool, as far as the server knows.
 
-use crate::protocol::{Meta, Revision};
-use crate::session::Session;
-
 /// The other side of one call. Only `principal`, `remote_addr` and `transport` are facts; the names
 /// are what the client says of itself.
 #[derive(Clone, Debug, Default)]
@@ -26,35 +23,4 @@ pub struct Caller {
     pub remote_addr: String,
     /// W3C trace context from `_meta`, if the client sent it.
     pub traceparent: String,
-}
-
-impl Caller {
-    pub(crate) fn new(
-        revision: Revision,
-        session: Option<&Session>,
-        meta: &Meta,
-        transport: &'static str,
-        remote: &str,
-        principal: Option<&str>,
-    ) -> Caller {
-        // A modern request says who it is itself; nothing may be inferred from earlier ones.
-        let client = match session {
-            Some(session) if !revision.is_modern() => {
-                session.handshake().map(|settled| settled.client).unwrap_or_default()
-            }
-            _ => meta.client.clone(),
-        };
-        Caller {
-            principal: principal.unwrap_or_default().into(),
-            session: session
-                .map(|session| session.id.chars().take(8).collect())
-                .unwrap_or_default(),
-            client_name: client.name,
-            client_version: client.version,
-            protocol: revision.as_str(),
-            transport,
-            remote_addr: remote.into(),
-            traceparent: meta.traceparent.clone().unwrap_or_default(),
-        }
-    }
 }

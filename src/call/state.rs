@@ -210,14 +210,23 @@ impl CallState {
 
     pub(super) fn caller(&self) -> &Caller {
         self.caller.get_or_init(|| {
-            Caller::new(
-                self.revision,
-                self.session.as_deref(),
-                &self.meta,
-                self.transport,
-                &self.remote,
-                self.principal.as_deref(),
-            )
+            // A modern request says who it is itself; nothing may be inferred from earlier ones.
+            let client = match self.legacy_session() {
+                Some(session) => session.handshake().map(|settled| settled.client),
+                None => Some(self.meta.client.clone()),
+            };
+            let client = client.unwrap_or_default();
+            let session = self.session.as_ref().map(|session| session.id.chars().take(8).collect());
+            Caller {
+                principal: self.principal.as_deref().unwrap_or_default().into(),
+                session: session.unwrap_or_default(),
+                client_name: client.name,
+                client_version: client.version,
+                protocol: self.revision.as_str(),
+                transport: self.transport,
+                remote_addr: (*self.remote).into(),
+                traceparent: self.meta.traceparent.clone().unwrap_or_default(),
+            }
         })
     }
 

@@ -9,7 +9,7 @@ use http_types::{Method, StatusCode};
 use httparse::Status;
 
 use super::Version;
-use super::head::{Expectation, Fields, Framing, Head};
+use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
 use super::reject::Reject;
 use super::target::{Target, check_host};
 use crate::limits::Limits;
@@ -110,11 +110,6 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Head, Reject> {
         expectation: parse_expectation(&fields, version),
         fields,
     })
-}
-
-/// Tells whether `byte` may be part of a method or a field name (RFC 9110 section 5.6.2).
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Looks at the end of the request line: 505 for a version that may exist elsewhere, 400 for none.

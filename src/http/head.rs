@@ -166,6 +166,11 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Tells whether `byte` may be part of a method or a field name (RFC 9110 section 5.6.2).
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// The value of one hexadecimal digit.
 pub(super) fn hex(digit: u8) -> Option<u8> {
     match digit {

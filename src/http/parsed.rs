@@ -5,8 +5,8 @@
 
 use http_types::StatusCode;
 
-use super::guard::{TARGET_TOO_LONG, is_token_byte, parse_host, parse_method};
-use super::head::{Expectation, Fields, Framing, Head};
+use super::guard::{TARGET_TOO_LONG, parse_host, parse_method};
+use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
 use super::reject::Reject;
 use super::target::Target;
 use super::{Peer, Version};

@@ -14,7 +14,7 @@ use http_types::{Body, Method, Response, StatusCode};
 
 use super::Version;
 use super::date::date;
-use super::guard::is_token_byte;
+use super::head::is_token_byte;
 use crate::env::Env;
 use crate::level::Level;
 
