@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use emcp_core::{Adoption, Server};
+use emcp_core::Adoption;
 
 use crate::callback::{User, callback};
 use crate::descriptor::duplicate;
@@ -224,15 +224,4 @@ pub unsafe extern "C" fn emcp_adopt_fd(
         }
         Ok(EMCP_OK)
     })
-}
-
-/// Adds the listening socket of an address `fd:NUMBER`.
-pub(crate) fn listener(server: &Server, number: &str) -> Result<()> {
-    let fd = number.parse::<u32>().ok().and_then(|fd| i32::try_from(fd).ok());
-    let fd =
-        fd.ok_or_else(|| Failure::invalid(format!("address \"fd:{number}\": want a number")))?;
-    server.listen_inherited(duplicate("descriptor", fd)?)?;
-    // SAFETY: the header says that the number is emcp's, and it was open above.
-    unsafe { libc::close(fd) };
-    Ok(())
 }

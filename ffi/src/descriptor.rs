@@ -2,6 +2,8 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use emcp_core::Server;
+
 use crate::failure::{Failure, Result};
 
 /// A duplicate of the host's descriptor `fd` that belongs to emcp; `what` names it in the error.
@@ -20,4 +22,15 @@ pub(crate) fn duplicate(what: &str, fd: i32) -> Result<OwnedFd> {
     }
     // SAFETY: the system has just made this number, nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Adds the listening socket of an address `fd:NUMBER`.
+pub(crate) fn listener(server: &Server, number: &str) -> Result<()> {
+    let fd = number.parse::<u32>().ok().and_then(|fd| i32::try_from(fd).ok());
+    let fd =
+        fd.ok_or_else(|| Failure::invalid(format!("address \"fd:{number}\": want a number")))?;
+    server.listen_inherited(duplicate("descriptor", fd)?)?;
+    // SAFETY: the header says that the number is emcp's, and it was open above.
+    unsafe { libc::close(fd) };
+    Ok(())
 }

@@ -6,8 +6,8 @@ use std::{mem, ptr};
 
 use emcp_core::Server;
 
-use crate::adopt;
 use crate::callback::{is_inside, refuse_inside};
+use crate::descriptor;
 use crate::failure::{Failure, Result};
 use crate::fork::Process;
 use crate::guard::{guard, guard_status, silence_panics};
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn emcp_listen(server: *mut emcp_server, address: *const c
         let address = unsafe { required("address", address)? };
         match address.strip_prefix("fd:") {
             None => server.core.listen(address)?,
-            Some(number) => adopt::listener(&server.core, number)?,
+            Some(number) => descriptor::listener(&server.core, number)?,
         }
         Ok(EMCP_OK)
     })
