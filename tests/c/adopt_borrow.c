@@ -6,12 +6,6 @@ static struct gate released = GATE_INIT;
 static emcp_server *server;
 static struct long_call watched = LONG_CALL_INIT;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 static void on_released(void *user)
 {
     CHECK(user == &released, "released gets its user pointer");
@@ -137,7 +131,7 @@ int main(void)
     int before;
 
     server = server_create_silent(NULL);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "long", long_call, &watched);
     CHECK_STATUS(emcp_start(server), EMCP_OK);
     lent_for_one_request(unix_pair);

@@ -4,23 +4,6 @@
 
 static size_t letter_count = 3 * 1024 * 1024;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
-static int32_t length(emcp_call *call, void *user)
-{
-    char answer[64];
-    emcp_str text;
-
-    (void)user;
-    CHECK_STATUS(emcp_arg_str(call, "text", &text), EMCP_OK);
-    snprintf(answer, sizeof answer, "%zu letters", text.n);
-    return emcp_put_text(call, answer, EMCP_NUL);
-}
-
 static void one_call(struct link *link, const char *tool, const char *arguments,
                      const char *expected)
 {
@@ -182,9 +165,9 @@ int main(void)
     EMCP_INIT(&config);
     config.max_body_bytes = 2 * 1024 * 1024;
     server = server_create_silent(&config);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "letters", letters, &letter_count);
-    tool_init(&tool, "length", length, NULL);
+    tool_init(&tool, "length", tell_length, NULL);
     tool.input_schema = "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"}}}";
     CHECK_STATUS(emcp_tool_add(server, &tool), EMCP_OK);
     CHECK_STATUS(emcp_start(server), EMCP_OK);

@@ -5,12 +5,6 @@
 static struct long_call watched = LONG_CALL_INIT;
 static size_t letter_count = 3 * 1024 * 1024;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 /* The client's process dies: a call of this revision is cancelled by it. */
 static void client_vanishes(void)
 {
@@ -185,7 +179,7 @@ int main(void)
     server_context = tls_server_context();
     client_context = SSL_CTX_new(TLS_client_method());
     server = server_create_silent(NULL);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "long", long_call, &watched);
     tool_add(server, "letters", letters, &letter_count);
     refused(EMCP_E_STATE);

@@ -54,6 +54,25 @@ static inline void tool_add(emcp_server *server, const char *name, emcp_tool_fn 
     CHECK_STATUS(emcp_tool_add(server, &tool), EMCP_OK);
 }
 
+/* A tool that answers at once. */
+static inline int32_t say_hello(emcp_call *call, void *user)
+{
+    (void)user;
+    return emcp_put_text(call, "hello", EMCP_NUL);
+}
+
+/* A tool that tells how long its argument `text` is. */
+static inline int32_t tell_length(emcp_call *call, void *user)
+{
+    char answer[64];
+    emcp_str text;
+
+    (void)user;
+    CHECK_STATUS(emcp_arg_str(call, "text", &text), EMCP_OK);
+    snprintf(answer, sizeof answer, "%zu letters", text.n);
+    return emcp_put_text(call, answer, EMCP_NUL);
+}
+
 /* Starts the server and returns the port it was given. */
 static inline int server_start(emcp_server *server)
 {

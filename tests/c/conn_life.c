@@ -7,12 +7,6 @@
 
 static struct long_call watched = LONG_CALL_INIT;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 /* The lock that such programs have around a connection, also taken by what `ready` calls. */
 struct locked {
     pthread_mutex_t lock;
@@ -230,7 +224,7 @@ int main(void)
     int before;
 
     server = server_create_silent(NULL);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "long", long_call, &watched);
     bounded();
     CHECK_STATUS(emcp_start(server), EMCP_OK);

@@ -8,23 +8,6 @@
 static struct long_call watched = LONG_CALL_INIT;
 static size_t letter_count = 2 * 1024 * 1024;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
-static int32_t length(emcp_call *call, void *user)
-{
-    char answer[64];
-    emcp_str text;
-
-    (void)user;
-    CHECK_STATUS(emcp_arg_str(call, "text", &text), EMCP_OK);
-    snprintf(answer, sizeof answer, "%zu letters", text.n);
-    return emcp_put_text(call, answer, EMCP_NUL);
-}
-
 static int32_t address(emcp_call *call, void *user)
 {
     emcp_who who;
@@ -202,11 +185,11 @@ int main(void)
     emcp_tool tool;
 
     server = server_create_silent(NULL);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "address", address, NULL);
     tool_add(server, "long", long_call, &watched);
     tool_add(server, "letters", letters, &letter_count);
-    tool_init(&tool, "length", length, NULL);
+    tool_init(&tool, "length", tell_length, NULL);
     tool.input_schema = "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"}}}";
     CHECK_STATUS(emcp_tool_add(server, &tool), EMCP_OK);
     CHECK_STATUS(emcp_start(server), EMCP_OK);

@@ -6,12 +6,6 @@
 
 static struct reply reply;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 /* The child tells the parent that all is well, and ends without any exit handler. */
 static void in_child(emcp_server *server, int tell)
 {
@@ -19,7 +13,7 @@ static void in_child(emcp_server *server, int tell)
     emcp_tool tool;
     char text[64];
 
-    tool_init(&tool, "child", hello, NULL);
+    tool_init(&tool, "child", say_hello, NULL);
     EMCP_INIT(&stats);
     CHECK_STATUS(emcp_tool_add(server, &tool), EMCP_E_FORK);
     CHECK_STATUS(emcp_tool_remove(server, "hello"), EMCP_E_FORK);
@@ -65,7 +59,7 @@ static void fork_before_start(void)
     char told = 0;
     pid_t child;
 
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     CHECK(pipe(ends) == 0, "pipe");
     child = fork();
     CHECK(child >= 0, "fork");
@@ -93,7 +87,7 @@ int main(void)
     fork_before_start();
 
     server = server_create(NULL);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     port = server_start(server);
     child_is_refused(server);
     tool_call(port, "hello", "{}", &reply);

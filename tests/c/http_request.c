@@ -12,12 +12,6 @@ static struct reply text;
 static struct parsed parsed;
 static emcp_response head;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 static int32_t progress(emcp_call *call, void *user)
 {
     (void)user;
@@ -311,7 +305,7 @@ int main(void)
 {
     emcp_server *server = server_create(NULL);
 
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "progress", progress, NULL);
     tool_add(server, "hold", hold, NULL);
     CHECK_STATUS(emcp_start(server), EMCP_OK);

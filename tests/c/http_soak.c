@@ -16,12 +16,6 @@ size_t __sanitizer_get_current_allocated_bytes(void);
 static emcp_server *server;
 static struct reply text;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 static int32_t step(emcp_call *call, void *user)
 {
     (void)user;
@@ -122,7 +116,7 @@ int main(void)
     size_t before, after;
 
     server = server_create(NULL);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "step", step, NULL);
     CHECK_STATUS(emcp_start(server), EMCP_OK);
     rounds(warm_up);

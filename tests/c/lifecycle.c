@@ -5,12 +5,6 @@
 
 static struct reply reply;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 static void nulls_are_refused(void)
 {
     emcp_config config;
@@ -71,7 +65,7 @@ static void one_round(int stop_first)
 {
     emcp_server *server = server_create(NULL);
 
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_call(server_start(server), "hello", "{}", &reply);
     CHECK_HAS(reply.text, "HTTP/1.1 200");
     CHECK_HAS(reply.text, "\"text\":\"hello\"");

@@ -8,12 +8,6 @@ static struct reply reply;
 static char folder[] = "/tmp/emcp-c-test-XXXXXX";
 static char path[64];
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 static emcp_server *create(const char *query)
 {
     emcp_config config;
@@ -26,7 +20,7 @@ static emcp_server *create(const char *query)
     CHECK_STATUS(emcp_create(&config, &server), EMCP_OK);
     snprintf(address, sizeof address, "unix:%s%s", path, query);
     CHECK_STATUS(emcp_listen(server, address), EMCP_OK);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     return server;
 }
 

@@ -15,12 +15,6 @@ static struct gate cancelled = GATE_INIT;
 static struct gate clients = GATE_INIT;
 static emcp_call *kept;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 static void on_cancel(void *user)
 {
     (void)user;
@@ -217,7 +211,7 @@ static void rounds(uint32_t mode)
     hooks.audit = no_audit;
     hooks.log = no_log;
     CHECK_STATUS(emcp_set_hooks(server, &hooks), EMCP_OK);
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     tool_add(server, "keep", keep, NULL);
     for (int i = 0; i < ROUNDS; i++) {
         round_trip(server, mode);

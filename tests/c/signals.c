@@ -9,12 +9,6 @@ static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR1, SIGUSR2
 
 static struct reply reply;
 
-static int32_t hello(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "hello", EMCP_NUL);
-}
-
 /* The signals that a thread blocks, as the kernel counts them: bit 0 is signal 1. */
 static unsigned long long blocked_signals(const char *thread)
 {
@@ -66,7 +60,7 @@ int main(void)
     sigset_t mask_after;
     emcp_server *server = server_create(NULL);
 
-    tool_add(server, "hello", hello, NULL);
+    tool_add(server, "hello", say_hello, NULL);
     remember(before, &mask_before);
     tool_call(server_start(server), "hello", "{}", &reply);
     CHECK_HAS(reply.text, "\"text\":\"hello\"");
