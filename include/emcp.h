@@ -145,6 +145,15 @@ emcp_str emcp_str_of(const char *text);
 #define EMCP_F_NO_WEBSOCKET 4 /* No WebSocket: a request for one is answered as any other. */
 #define EMCP_F_HOST 8 /* Callbacks run inside emcp_dispatch() and nowhere else. */
 #define EMCP_F_NO_IO_THREAD 16 /* With EMCP_F_HOST: emcp_dispatch() drives the sockets too. */
+/* Announce resources before the first one is added. Clients hear of a feature once, when they
+ * begin; without this flag from the first emcp_resource_add() on. */
+#define EMCP_F_RESOURCES 32
+#define EMCP_F_PROMPTS 64 /* Announce prompts before the first one is added. */
+/* Announce tasks, for tools that begin one by themselves; see emcp_task_begin(). */
+#define EMCP_F_TASKS 128
+/* Lists are the same for everybody, so caches that users share may keep them too. Without effect
+ * when the `allow` hook decides who sees what. */
+#define EMCP_F_PUBLIC_CACHE 256
 
 /* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
  * zero has its default. */
@@ -167,7 +176,7 @@ typedef struct emcp_config {
     /* Origins, comma separated, that browsers may send besides loopback ones, for example
      * "https://app.example". */
     const char *allowed_origins;
-    uint32_t workers; /* Threads that run tool functions. Default 4. */
+    uint32_t workers; /* Threads that run call functions. Default 4. */
     uint32_t max_connections; /* Open connections, and open emcp_http. Default 4096. */
     /* Requests on one connection before it is closed. Default 100 000. */
     uint32_t max_requests_per_connection;
@@ -187,7 +196,7 @@ typedef struct emcp_config {
     /* Bytes of unfinished bodies and WebSocket messages in the whole server. Default 64 MiB; not
      * below max_body_bytes. */
     uint32_t max_held_bytes;
-    uint32_t max_result_bytes; /* Bytes of one tool result. Default 4 MiB. */
+    uint32_t max_result_bytes; /* Bytes of one result. Default 4 MiB. */
     /* Bytes that wait for one client; one that stops reading is closed. Default 8 MiB. */
     uint32_t max_outbox_bytes;
     uint32_t max_outbox_messages; /* Messages that wait for one client. Default 1024. */
@@ -195,7 +204,7 @@ typedef struct emcp_config {
     uint32_t max_replay_bytes;
     uint32_t max_json_depth; /* Nesting of a JSON message. Default 64. */
     uint32_t max_batch; /* Messages in one batch (revision 2025-03-26). Default 64. */
-    uint32_t page_size; /* Tools on one page of tools/list. Default 100. */
+    uint32_t page_size; /* Elements on one page of a list. Default 100. */
     uint32_t head_timeout_ms; /* Milliseconds for a whole request head. Default 10 000. */
     uint32_t body_timeout_ms; /* Milliseconds for a whole request body. Default 30 000. */
     /* Milliseconds that an idle connection stays. Default 75 000, above common proxy limits. */
@@ -209,16 +218,54 @@ typedef struct emcp_config {
     /* Milliseconds between keep-alive comments on a silent SSE stream. Default 15 000. */
     uint32_t keepalive_ms;
     uint32_t ping_ms; /* Milliseconds between pings on a silent WebSocket. Default 30 000. */
-    /* Milliseconds over which changes of the tool list become one notification. Default 250. */
+    /* Milliseconds over which changes become one notification. Default 250. */
     uint32_t coalesce_ms;
     /* Least milliseconds between two progress reports of one call. Default 50. */
     uint32_t progress_ms;
     uint32_t stop_ms; /* Milliseconds that emcp_stop gives running calls. Default 2000. */
-    /* Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0. */
+    /* Milliseconds that clients may keep lists (revision 2026-07-28). Default 0. */
     uint32_t cache_ttl_ms;
     /* Log lines and audit records that wait for emcp_dispatch(), together at most 8 MiB. Default
      * 1024. */
     uint32_t max_records;
+    /* Milliseconds that clients may keep the answer to server/discover (revision 2026-07-28).
+     * Default: cache_ttl_ms. */
+    uint32_t discover_ttl_ms;
+    uint32_t tools_ttl_ms; /* Likewise the list of tools. Default: cache_ttl_ms. */
+    /* Likewise the lists of resources and templates. Default: cache_ttl_ms. */
+    uint32_t resources_ttl_ms;
+    uint32_t prompts_ttl_ms; /* Likewise the list of prompts. Default: cache_ttl_ms. */
+    /* Likewise what was read from a resource that says no time of its own. Default 0. */
+    uint32_t read_ttl_ms;
+    /* Resources that one session or listen stream may subscribe to. Default 256. */
+    uint32_t max_subscriptions;
+    /* Completions per second of one principal, or else of one address. Default 20. */
+    uint32_t max_completions_per_second;
+    uint32_t max_rounds; /* Times that one call may ask. Default 16. */
+    /* Bytes that a call may remember between its questions, answers included. Default 64 KiB:
+     * clients of revision 2026-07-28 carry them. */
+    uint32_t max_state_bytes;
+    /* Milliseconds that a client of revision 2026-07-28 has to come back with its answers. Default
+     * 10 minutes. */
+    uint32_t state_ttl_ms;
+    /* Milliseconds that older clients have to answer. Default 5 minutes. */
+    uint32_t ask_timeout_ms;
+    /* Tasks that run or whose end is kept; the oldest ended one makes room. Default 256. */
+    uint32_t max_tasks;
+    uint32_t max_task_bytes; /* Bytes of results that ended tasks keep. Default 64 MiB. */
+    /* Milliseconds of a task whose tool has no timeout_ms. Default 1 hour. */
+    uint32_t task_timeout_ms;
+    /* Milliseconds that a task is kept after it could have ended. Default 1 hour. */
+    uint32_t task_ttl_ms;
+    /* Milliseconds between two looks of a client at a task, as it is advised. Default 1000. */
+    uint32_t task_poll_ms;
+    uint32_t reserved; /* 0. */
+    /* Signs what clients of revision 2026-07-28 carry between two questions: at least 32 bytes of
+     * text, the same in all servers behind one address. Default: random, so that a restart forgets
+     * the questions that are under way. */
+    const char *state_secret;
+    /* The secret before this one, accepted until nothing signed with it is under way. */
+    const char *state_secret_previous;
 } emcp_config;
 
 /* Makes a server that does not run yet.
@@ -227,9 +274,10 @@ typedef struct emcp_config {
  * `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
- * a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, or a text is impossible; EMCP_E_ABI when the
+ * a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, a secret is too short, or a text is impossible; EMCP_E_ABI when the
  * program was built for a newer library.   Since 0.1 */
-int32_t emcp_create(const emcp_config *config, emcp_server **out);
+int32_t emcp_create(const emcp_config *config,
+                    emcp_server **out);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Running a server                                                                               */
@@ -770,6 +818,11 @@ void emcp_peer_close(emcp_peer *peer);
 /* Run at once, on the I/O thread or inside emcp_http_body() or emcp_peer_feed(): for functions
  * that take microseconds and never block. With EMCP_F_HOST it has no effect. */
 #define EMCP_T_INLINE 16
+/* May take long. A client that knows tasks gets a handle at once and asks for the answer when it
+ * likes; to all others nothing changes. */
+#define EMCP_T_LONG 32
+/* Runs as a task only: clients that do not know tasks are refused. Counts as EMCP_T_LONG. */
+#define EMCP_T_TASK 64
 
 /* One parameter of a tool. Never grows: a table of them is an array. */
 typedef struct emcp_param {
@@ -792,18 +845,20 @@ typedef struct emcp_param {
     const char *header;
 } emcp_param;
 
-/* A tool function. Runs on a worker thread, several at once, also for the same tool; with
- * EMCP_T_INLINE where the call comes in; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid
- * until it returns, longer with emcp_call_ref().
+/* A function that serves calls of a tool, a resource or a prompt. Runs on a worker thread, several
+ * at once, also for the same tool; with EMCP_T_INLINE where the call comes in; with EMCP_F_HOST
+ * inside emcp_dispatch(). `call` is valid until it returns, longer with emcp_call_ref().
  *
  * Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
- * EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
+ * EMCP_PENDING: whoever holds a reference answers later. EMCP_NEED_INPUT: emcp asks what
+ * emcp_need_*() has noted, and calls the function again, from its start, when it is answered.
+ * EMCP_E_CAPABILITY: the client hears what it would have to declare. Another negative status: a
  * failure with the text of emcp_strerror(), unless the call was answered already.
  *
  * Neither longjmp() nor a C++ exception may leave it. */
-typedef int32_t (*emcp_tool_fn)(emcp_call *call, void *user);
+typedef int32_t (*emcp_call_fn)(emcp_call *call, void *user);
 
-/* Frees what a tool's `user` points to. */
+/* Frees what the `user` of a tool, a resource or a prompt points to. */
 typedef void (*emcp_free_fn)(void *user);
 
 /* A tool. Prepare it with EMCP_INIT; everything that stays zero has its default. */
@@ -820,16 +875,22 @@ typedef struct emcp_tool {
     const char *output_schema; /* JSON Schema text that the structured result keeps to, or NULL. */
     const char *icons; /* JSON array of icon objects, or NULL. */
     const char *meta; /* JSON object for _meta, or NULL. */
-    uint32_t timeout_ms; /* Milliseconds of one call. Default: tool_timeout_ms of the server. */
+    /* Milliseconds of one call. Default: tool_timeout_ms of the server, or task_timeout_ms for one
+     * that has become a task. */
+    uint32_t timeout_ms;
     uint32_t max_result_bytes; /* Bytes of one result. Default: max_result_bytes of the server. */
     /* Calls at once; above it clients hear "busy". Default: no bound of its own. */
     uint32_t max_concurrent;
-    emcp_tool_fn call; /* The function. Required. */
+    emcp_call_fn call; /* The function. Required. */
     void *user; /* Handed to `call`; used by several threads at once. */
     /* Runs once with `user` when the tool is gone and its last call has ended, on any thread;
      * also when emcp_tool_add() fails. With EMCP_F_HOST inside emcp_dispatch(), but for a failed
      * emcp_tool_add(), which may call it itself. NULL: nothing to free. */
     emcp_free_fn free_user;
+    /* The resource, "ui://...", that shows the result in clients with a place for it (MCP Apps), or
+     * NULL. Add it too: its mime is "text/html;profile=mcp-app". What the tool puts must say the
+     * same to all other clients. */
+    const char *ui;
 } emcp_tool;
 
 /* Adds a tool, at any time; clients are told when the list changes.
@@ -871,13 +932,158 @@ int32_t emcp_tool_remove(emcp_server *server, const char *name);
 int32_t emcp_tool_enable(emcp_server *server, const char *name, int32_t on);
 
 /* ---------------------------------------------------------------------------------------------- */
+/* Resources                                                                                      */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* A resource is read with its function when a client asks for it, so it may be live. A template
+ * stands for all URIs that fit it; its variables are arguments of the call.
+ *
+ *     static int32_t read_metric(emcp_call *call, void *user)
+ *     {
+ *         emcp_str id;
+ *         double value;
+ *         if (emcp_arg_str(call, "id", &id) < 0 || !metric_value(user, id.p, &value))
+ *             return emcp_fail_not_found(call);
+ *         ...
+ *         return emcp_put_text(call, text, EMCP_NUL);
+ *     }
+ *
+ *     emcp_resource metric;
+ *     EMCP_INIT(&metric);
+ *     metric.uri_template = "metrics://{id}";
+ *     metric.name = "metric";
+ *     metric.mime = "text/plain";
+ *     metric.read = read_metric;
+ *     status = emcp_resource_add(server, &metric);
+ *
+ * Clients can subscribe to every URI that can be read; emcp_resource_updated() tells them. */
+
+/* A resource or a template. Prepare it with EMCP_INIT; everything that stays zero has its default.
+ */
+typedef struct emcp_resource {
+    uint32_t size; /* sizeof(emcp_resource); EMCP_INIT sets it. */
+    uint32_t flags; /* 0. */
+    const char *uri; /* Where the resource is, for example "config://sysmond" ... */
+    /* ... or a template for many (RFC 6570), "metrics://{chart}/{dimension}". One of both.
+     *
+     * {a} is a part of a path, without a slash, even an escaped one; {+a} is any text; {/a*} some
+     * parts; {?a,b} a query whose members may be left out. Values never are "." or "..". */
+    const char *uri_template;
+    const char *name; /* A short name, for programs. Required. */
+    const char *title; /* A name for people. */
+    const char *description; /* Tells the model what is in it. */
+    const char *mime; /* Type of what `read` puts, for example "application/json". */
+    uint64_t bytes; /* Bytes, if known; 0: not said. */
+    const char *last_modified; /* When it was changed last, "2026-07-28T12:00:00Z", or NULL. */
+    /* Whom it is for: "user", "assistant" or "user,assistant"; NULL: not said. */
+    const char *audience;
+    double priority; /* How much it matters, up to 1: needed. 0: not said. */
+    const char *icons; /* JSON array of icon objects, or NULL. */
+    /* JSON object for _meta of the listing and of everything that is read, or NULL. */
+    const char *meta;
+    uint32_t timeout_ms; /* Milliseconds of one call. Default: tool_timeout_ms of the server. */
+    uint32_t max_result_bytes; /* Bytes of one result. Default: max_result_bytes of the server. */
+    /* Calls at once; above it clients hear "busy". Default: no bound of its own. */
+    uint32_t max_concurrent;
+    /* Milliseconds that clients may keep what they read (revision 2026-07-28). Default:
+     * read_ttl_ms of the server. */
+    uint32_t ttl_ms;
+    emcp_call_fn read; /* Puts what is in it. Required. */
+    /* Suggests values of a variable of the template with emcp_put_value(); NULL: none. */
+    emcp_call_fn complete;
+    void *user; /* Handed to both; used by several threads at once. */
+    emcp_free_fn free_user; /* As in emcp_tool. */
+} emcp_resource;
+
+/* Adds a resource or a template, at any time; clients are told when the list changes.
+ *
+ * Copies everything but `user`, which belongs to emcp from here on, as in emcp_tool_add().
+ *
+ * Returns EMCP_OK; EMCP_E_EXISTS when the URI or the template is taken; EMCP_E_INVALID for a wrong
+ * member; EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_resource_add(emcp_server *server, const emcp_resource *resource);
+
+/* Removes a resource by its URI, or a template by its text, and waits as emcp_tool_remove() does.
+ *
+ * Returns as emcp_tool_remove().   Since 0.1 */
+int32_t emcp_resource_remove(emcp_server *server, const char *uri);
+
+/* Shows a resource or a template to clients when `on` is not 0, or hides and refuses it.
+ *
+ * Returns EMCP_OK, also when nothing changes; EMCP_E_NOT_FOUND.   Since 0.1 */
+int32_t emcp_resource_enable(emcp_server *server, const char *uri, int32_t on);
+
+/* Tells the clients that have subscribed to exactly this URI that what is there has changed. They
+ * read it again if they like. Several times within coalesce_ms are once; call it as often as
+ * something changes, also from a hook: it costs little when nobody has subscribed.
+ *
+ * Returns EMCP_OK, also for a URI that nobody knows; EMCP_E_INVALID for NULL.   Since 0.1 */
+int32_t emcp_resource_updated(emcp_server *server, const char *uri);
+
+/* Changes what the list of resources says of the size, 0 for not said, and of the time of the last
+ * change, "2026-07-28T12:00:00Z" or NULL. Nobody is told: emcp_resource_updated() does that.
+ *
+ * Returns EMCP_OK; EMCP_E_NOT_FOUND; EMCP_E_INVALID when `last_modified` is no time.   Since 0.1 */
+int32_t emcp_resource_stat(emcp_server *server,
+                           const char *uri,
+                           uint64_t bytes,
+                           const char *last_modified);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Prompts                                                                                        */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* A prompt. Prepare it with EMCP_INIT; everything that stays zero has its default. */
+typedef struct emcp_prompt {
+    uint32_t size; /* sizeof(emcp_prompt); EMCP_INIT sets it. */
+    uint32_t flags; /* 0. */
+    const char *name; /* Required. 1 to 64 of A-Z a-z 0-9 _ . - */
+    const char *title; /* A name for people. */
+    const char *description; /* Tells people what it is for. */
+    /* What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_REQUIRED and
+     * choices, which are suggested and not enforced; the other members stay zero ... */
+    const emcp_param *arguments;
+    size_t arguments_len; /* ... of this many entries. */
+    const char *icons; /* JSON array of icon objects, or NULL. */
+    const char *meta; /* JSON object for _meta, or NULL. */
+    uint32_t timeout_ms; /* Milliseconds of one call. Default: tool_timeout_ms of the server. */
+    uint32_t max_result_bytes; /* Bytes of one result. Default: max_result_bytes of the server. */
+    /* Calls at once; above it clients hear "busy". Default: no bound of its own. */
+    uint32_t max_concurrent;
+    uint32_t reserved; /* 0. */
+    emcp_call_fn get; /* Puts the messages; reads the arguments with emcp_arg_str(). Required. */
+    /* Suggests values of an argument with emcp_put_value(); NULL: its choices. */
+    emcp_call_fn complete;
+    void *user; /* Handed to both; used by several threads at once. */
+    emcp_free_fn free_user; /* As in emcp_tool. */
+} emcp_prompt;
+
+/* Adds a prompt, at any time; clients are told when the list changes.
+ *
+ * Copies everything but `user`, which belongs to emcp from here on, as in emcp_tool_add().
+ *
+ * Returns EMCP_OK; EMCP_E_EXISTS when the name is taken; EMCP_E_INVALID for a wrong member;
+ * EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_prompt_add(emcp_server *server, const emcp_prompt *prompt);
+
+/* Removes a prompt and waits as emcp_tool_remove() does.
+ *
+ * Returns as emcp_tool_remove().   Since 0.1 */
+int32_t emcp_prompt_remove(emcp_server *server, const char *name);
+
+/* Shows a prompt to clients when `on` is not 0, or hides and refuses it.
+ *
+ * Returns EMCP_OK, also when nothing changes; EMCP_E_NOT_FOUND.   Since 0.1 */
+int32_t emcp_prompt_enable(emcp_server *server, const char *name, int32_t on);
+
+/* ---------------------------------------------------------------------------------------------- */
 /* Inside a call: its arguments                                                                   */
 /* ---------------------------------------------------------------------------------------------- */
 
-/* They have been checked against the schema before the tool function runs: a parameter that is
- * required and has the type asked for can be read. Only an integer may still be too large for
- * int64_t, unless the schema bounds it. Other lists than of strings, and objects, are read as JSON
- * text with emcp_arg_json(). */
+/* Those of a tool have been checked against the schema before its function runs: a parameter that
+ * is required and has the type asked for can be read. Only an integer may still be too large for
+ * int64_t, unless the schema bounds it. Those of prompts, templates and completions are strings.
+ * Other lists than of strings, and objects, are read as JSON text with emcp_arg_json(). */
 
 /* Gives all arguments as the text of a JSON object, as the client wrote it; "{}" when there are
  * none. The view lives as long as the call.   Since 0.1 */
@@ -933,6 +1139,12 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_CANCEL_TIMEOUT 3 /* The tool's time ran out. */
 #define EMCP_CANCEL_SESSION 4 /* The client's session ended. */
 #define EMCP_CANCEL_SHUTDOWN 5 /* The server stops. */
+#define EMCP_KIND_TOOL 1 /* A tool. */
+#define EMCP_KIND_RESOURCE 2 /* A resource, or a template that a URI fits. */
+#define EMCP_KIND_PROMPT 3 /* A prompt. */
+/* A completion, of an argument of a prompt or a variable of a template. */
+#define EMCP_KIND_COMPLETION 4
+#define EMCP_KIND_TEMPLATE 5 /* A template in a list; in the `allow` hook alone. */
 
 /* Who calls. Only `principal`, `transport` and `remote_addr` are facts; the rest is what the client
  * says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
@@ -953,10 +1165,24 @@ typedef struct emcp_who {
      * when it said nothing. */
     emcp_str remote_addr;
     emcp_str traceparent; /* W3C trace context, if the client sent it. */
+    emcp_str tracestate; /* What vendors add to the trace context. */
+    emcp_str baggage; /* W3C baggage, if the client sent it. */
 } emcp_who;
 
-/* Names the tool. Empty for NULL.   Since 0.1 */
-emcp_str emcp_call_tool(const emcp_call *call);
+/* Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
+ * EMCP_KIND_COMPLETION. A negative status for NULL.   Since 0.1 */
+int32_t emcp_call_kind(const emcp_call *call);
+
+/* Names the tool or the prompt, or gives the URI of the resource that was asked for; in a
+ * completion the prompt or the template. Empty for NULL.   Since 0.1 */
+emcp_str emcp_call_name(const emcp_call *call);
+
+/* Names the argument or variable to complete. Empty when the call is no completion.   Since 0.1 */
+emcp_str emcp_complete_argument(const emcp_call *call);
+
+/* Gives what the user has typed of it so far. What the other arguments have already is read with
+ * emcp_arg_str().   Since 0.1 */
+emcp_str emcp_complete_value(const emcp_call *call);
 
 /* Gives params._meta as JSON text; empty when the client sent none.   Since 0.1 */
 emcp_str emcp_call_meta(const emcp_call *call);
@@ -970,7 +1196,8 @@ int32_t emcp_call_who(const emcp_call *call, emcp_who *out);
  * round of a loop. A negative status for NULL.   Since 0.1 */
 int32_t emcp_call_cancelled(const emcp_call *call);
 
-/* Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. 0 for NULL.   Since 0.1 */
+/* Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. Asking and becoming a task
+ * move it. 0 for NULL.   Since 0.1 */
 uint64_t emcp_call_deadline_ms(const emcp_call *call);
 
 /* Has `fn` called once when the call is cancelled; at once, on this thread, if it was already.
@@ -997,8 +1224,12 @@ int32_t emcp_call_progress(emcp_call *call, double done, double total, const cha
  * in the protocol's words.
  *
  * Returns EMCP_OK; EMCP_E_CANCELED when the call has been failed or has ended: return EMCP_OK from
- * the tool function then; EMCP_E_STATE when it is answered.   Since 0.1 */
+ * the call function then; EMCP_E_STATE when it is answered.   Since 0.1 */
 int32_t emcp_call_require(emcp_call *call, const char *capability);
+
+/* Tells whether the client declared an extension, for example "io.modelcontextprotocol/ui": 1 or
+ * 0. A negative status for NULL.   Since 0.1 */
+int32_t emcp_call_has_extension(const emcp_call *call, const char *id);
 
 /* Closes the client's connection and keeps the call: the client comes back for the answer after
  * `retry_ms`. For long calls behind proxies that cut silent connections.
@@ -1007,7 +1238,7 @@ int32_t emcp_call_require(emcp_call *call, const char *capability);
  * HTTP of revision 2025-11-25: harmless, go on.   Since 0.1 */
 int32_t emcp_call_disconnect(emcp_call *call, uint32_t retry_ms);
 
-/* Takes one more reference, so that the call may be used after the tool function has returned
+/* Takes one more reference, so that the call may be used after the call function has returned
  * EMCP_PENDING. Returns `call`; NULL for NULL.
  *
  *     static int32_t measure(emcp_call *call, void *user)
@@ -1027,13 +1258,21 @@ void emcp_call_unref(emcp_call *call);
 /* Answering a call                                                                               */
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Pieces are put together and sent by emcp_finish(), or by returning EMCP_OK from the tool
+/* Pieces are put together and sent by emcp_finish(), or by returning EMCP_OK from the call
  * function. All functions copy what they are given and may be called from any thread. A piece
  * that is refused leaves nothing behind: the call can still be answered.
+ *
+ * What a piece becomes depends on what was called. In a tool it is a block of the result. In a
+ * prompt it is a message. In a resource text, bytes and JSON are the contents that were asked for,
+ * emcp_put_resource_text() and emcp_put_resource_blob() those of another resource. A completion
+ * has values only.
  *
  * Besides their own, all of them return EMCP_E_INVALID for NULL and text that is not what it
  * should be; EMCP_E_LIMIT when the result would be above max_result_bytes; EMCP_E_STATE when the
  * call has been answered; EMCP_E_CANCELED when it has ended, so that nobody waits any more. */
+
+#define EMCP_ROLE_USER 1 /* The person speaks. */
+#define EMCP_ROLE_ASSISTANT 2 /* The model speaks. */
 
 /* Appends text for the model. What is not UTF-8 in it becomes U+FFFD. `len` may be EMCP_NUL.
  * Since 0.1 */
@@ -1041,7 +1280,8 @@ int32_t emcp_put_text(emcp_call *call, const char *text, size_t len);
 
 /* Sets structuredContent from JSON text of any type; replaces what was set before. Clients that
  * cannot read it, and everybody when there is no text, get it as text too: while no text is there
- * it counts twice against the limit. `len` may be EMCP_NUL.   Since 0.1 */
+ * it counts twice against the limit. In resources and prompts it is text. `len` may be EMCP_NUL.
+ * Since 0.1 */
 int32_t emcp_put_json(emcp_call *call, const char *json, size_t len);
 
 /* Appends a picture; emcp encodes it. `mime`: for example "image/png".   Since 0.1 */
@@ -1050,6 +1290,26 @@ int32_t emcp_put_image(emcp_call *call, const char *mime, const void *data, size
 /* Appends a sound; emcp encodes it. `mime`: for example "audio/wav". Clients of revision
  * 2024-11-05 get a note in its place.   Since 0.1 */
 int32_t emcp_put_audio(emcp_call *call, const char *mime, const void *data, size_t len);
+
+/* Appends the bytes of the resource that was asked for; emcp encodes them. For tools and prompts
+ * there is emcp_put_resource_blob().   Since 0.1 */
+int32_t emcp_put_blob(emcp_call *call, const void *data, size_t len);
+
+/* Says who speaks in the messages of a prompt that are put from here on: EMCP_ROLE_*. Until then
+ * it is the user.   Since 0.1 */
+int32_t emcp_put_role(emcp_call *call, int32_t role);
+
+/* Says what the messages of a prompt are for.   Since 0.1 */
+int32_t emcp_put_description(emcp_call *call, const char *text);
+
+/* Appends a value to a completion.
+ *
+ * Returns EMCP_E_LIMIT from the 101st on: stop then, the client is told that there are more.
+ * Since 0.1 */
+int32_t emcp_put_value(emcp_call *call, const char *value);
+
+/* Says how many values there are altogether, those that were not put included.   Since 0.1 */
+int32_t emcp_put_value_total(emcp_call *call, uint64_t total);
 
 /* Appends a link to a resource. `mime` and `description` may be NULL. Clients before revision
  * 2025-06-18 get text that names it.   Since 0.1 */
@@ -1077,7 +1337,8 @@ int32_t emcp_put_resource_blob(emcp_call *call,
  * a "type", for example with annotations. `len` may be EMCP_NUL.   Since 0.1 */
 int32_t emcp_put_content(emcp_call *call, const char *json, size_t len);
 
-/* Sets _meta of the result from the text of a JSON object. `len` may be EMCP_NUL.   Since 0.1 */
+/* Sets _meta of a tool's result from the text of a JSON object. `len` may be EMCP_NUL.   Since 0.1
+ */
 int32_t emcp_put_meta(emcp_call *call, const char *json, size_t len);
 
 /* Tells the model in a line of text that it sees `shown` of `total` items, and with which
@@ -1089,17 +1350,23 @@ int32_t emcp_put_truncated(emcp_call *call, uint64_t shown, uint64_t total, cons
 
 /* Answers the call with what was put; with nothing, when nothing was. Only once.
  *
- * Not needed in a tool function, which returns EMCP_OK instead. The reference stays the caller's:
+ * Not needed in a call function, which returns EMCP_OK instead. The reference stays the caller's:
  * give it back with emcp_call_unref(). The audit hook runs before this returns.
  *
  * Returns EMCP_OK; EMCP_E_CANCELED; EMCP_E_STATE the second time.   Since 0.1 */
 int32_t emcp_finish(emcp_call *call);
 
-/* Answers the call with a failure that the model sees: say what went wrong and what to try
- * instead. What was put is dropped. Only once.
+/* Answers the call with a failure: say what went wrong and what to try instead. The model sees it
+ * when a tool was called; otherwise it is a JSON-RPC error. What was put is dropped. Only once.
  *
  * Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1 */
 int32_t emcp_fail(emcp_call *call, const char *text);
+
+/* Answers that there is no resource at the URI that was asked for, in the words of the client's
+ * revision. Only once.
+ *
+ * Returns as emcp_finish().   Since 0.1 */
+int32_t emcp_fail_not_found(emcp_call *call);
 
 /* Answers the call with a JSON-RPC error, which programs see and models often do not: for a
  * tool's own failures use emcp_fail(). `data_json` is JSON text or NULL. Only once.
@@ -1111,6 +1378,140 @@ int32_t emcp_fail(emcp_call *call, const char *text);
  * Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
  * call can still be answered then.   Since 0.1 */
 int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const char *data_json);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Asking the user and the model                                                                  */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* A call function asks with one of the emcp_need_*() functions, in the same way for every client.
+ * While the answer is not there, it notes the question and returns EMCP_NEED_INPUT; the call
+ * function asks what else it needs and returns that. emcp carries the questions to the client and
+ * calls the function again, from its start, when they are answered. So it must decide in the same
+ * way each time, and act only when its last question is answered.
+ *
+ *     static int32_t restart(emcp_call *call, void *user)
+ *     {
+ *         int32_t sure = 0;
+ *         int32_t status = emcp_need_form(call, "sure", "Restart the collector?",
+ *             "{\"type\":\"object\",\"properties\":{\"sure\":{\"type\":\"boolean\"}}}", NULL);
+ *         if (status != EMCP_OK)
+ *             return status;
+ *         if (emcp_answer_bool(call, "sure", "sure", &sure) < 0 || !sure)
+ *             return emcp_put_text(call, "Nothing was restarted.", EMCP_NUL);
+ *         ...
+ *     }
+ *
+ * A client of revision 2026-07-28 comes back with another request; what it carries in between is
+ * signed and bound to the caller, the method and the arguments. Older clients are sent requests,
+ * and the call waits, at most ask_timeout_ms. Never ask for secrets with a form. */
+
+#define EMCP_ANSWER_ACCEPT 1 /* The user has filled in the form, or agreed to open the page. */
+#define EMCP_ANSWER_DECLINE 2 /* The user has said no. */
+#define EMCP_ANSWER_CANCEL 3 /* The user has closed it without saying anything. */
+
+/* Asks the user to fill in a form. `key` names the question in this call. `schema` is JSON Schema
+ * text of an object whose properties are strings, numbers, booleans and choices.
+ *
+ * With EMCP_OK `answer`, which may be NULL, views the JSON of the answer as long as the call;
+ * emcp_answer_action(), emcp_answer_str() and their sisters read it.
+ *
+ * Returns EMCP_OK; EMCP_NEED_INPUT: it has been noted; EMCP_E_CAPABILITY: this client cannot be
+ * asked that: go on without, or return the status; EMCP_E_REFUSED: the client answered with an
+ * error, emcp_last_error() says which; EMCP_E_LIMIT: too many questions; EMCP_E_STATE: a completion
+ * cannot ask; EMCP_E_INVALID; EMCP_E_CANCELED.   Since 0.1 */
+int32_t emcp_need_form(emcp_call *call,
+                       const char *key,
+                       const char *message,
+                       const char *schema,
+                       emcp_str *answer);
+
+/* Asks the user to open a page, for what must not pass through the client, such as signing in. The
+ * answer says only whether the user agreed to. `url` is https, or leads to this machine; it must
+ * not sign anybody in by itself, and the page must check who opens it.
+ *
+ * Returns as emcp_need_form().   Since 0.1 */
+int32_t emcp_need_url(emcp_call *call,
+                      const char *key,
+                      const char *message,
+                      const char *url,
+                      emcp_str *answer);
+
+/* Asks the client's model. `params` is the JSON text of a sampling/createMessage request, with
+ * messages and maxTokens; emcp_answer_text() reads what it says.
+ *
+ *     "{\"messages\":[{\"role\":\"user\",\"content\":{\"type\":\"text\",\"text\":\"Why?\"}}],"
+ *     "\"maxTokens\":200}"
+ *
+ * Returns as emcp_need_form().   Since 0.1 */
+int32_t emcp_need_sampling(emcp_call *call, const char *key, const char *params, emcp_str *answer);
+
+/* Asks for the folders that the client works in: {"roots":[{"uri":...,"name":...}]}.
+ *
+ * Returns as emcp_need_form().   Since 0.1 */
+int32_t emcp_need_roots(emcp_call *call, const char *key, emcp_str *answer);
+
+/* Sends what was noted, as returning EMCP_NEED_INPUT from the call function does; for a call that
+ * is answered later. The reference stays the caller's; the function is called with another one.
+ *
+ * Returns as emcp_finish().   Since 0.1 */
+int32_t emcp_need_input(emcp_call *call);
+
+/* Tells what the user did with a form or a page: EMCP_ANSWER_*. EMCP_E_NOT_FOUND when emcp_need_*()
+ * has not returned EMCP_OK for `key` since the function was called.   Since 0.1 */
+int32_t emcp_answer_action(const emcp_call *call, const char *key);
+
+/* Reads a text that the user has filled in; see emcp_arg_str().
+ *
+ * Returns EMCP_OK; EMCP_E_NOT_FOUND when the field is absent or null, or the user did not accept;
+ * EMCP_E_INVALID when it has another type.   Since 0.1 */
+int32_t emcp_answer_str(const emcp_call *call, const char *key, const char *field, emcp_str *out);
+
+/* Reads a whole number that the user has filled in; see emcp_arg_i64(). Returns as
+ * emcp_answer_str().   Since 0.1 */
+int32_t emcp_answer_i64(const emcp_call *call, const char *key, const char *field, int64_t *out);
+
+/* Reads a number that the user has filled in. Returns as emcp_answer_str().   Since 0.1 */
+int32_t emcp_answer_f64(const emcp_call *call, const char *key, const char *field, double *out);
+
+/* Reads a tick of the user as 0 or 1. Returns as emcp_answer_str().   Since 0.1 */
+int32_t emcp_answer_bool(const emcp_call *call, const char *key, const char *field, int32_t *out);
+
+/* Reads what the model says: the first text of its answer to emcp_need_sampling().
+ *
+ * Returns EMCP_OK; EMCP_E_NOT_FOUND when there is no answer or no text in it.   Since 0.1 */
+int32_t emcp_answer_text(const emcp_call *call, const char *key, emcp_str *out);
+
+/* Keeps bytes for the next time that the function is called; emcp_kept() gives them back. A client
+ * of revision 2026-07-28 carries them: it can read them, but not change them unnoticed.
+ *
+ * Returns EMCP_OK; EMCP_E_LIMIT above max_state_bytes; EMCP_E_INVALID.   Since 0.1 */
+int32_t emcp_keep(emcp_call *call, const void *data, size_t len);
+
+/* Gives what was kept when the function was called the last time; empty the first time. The view
+ * lives as long as the call.   Since 0.1 */
+emcp_str emcp_kept(const emcp_call *call);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Tasks                                                                                          */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* A tool with EMCP_T_LONG becomes one by itself. Clients of revision 2026-07-28 know tasks when
+ * they declare the extension, those of 2025-11-25 when they ask for one; for all others the call
+ * stays a call. A task is ended by its answer, by emcp_call_cancelled(), or by its time. */
+
+/* Makes a task of the call, for a tool that finds out while it runs that it will take long, also
+ * after it has asked something. Set EMCP_F_TASKS when no tool has EMCP_T_LONG.
+ *
+ * Returns EMCP_OK: the client has its handle; EMCP_E_CAPABILITY: the client does not know tasks:
+ * just go on; EMCP_E_LIMIT: too many tasks; EMCP_E_STATE: it is one already, or no tool call;
+ * EMCP_E_CANCELED.   Since 0.1 */
+int32_t emcp_task_begin(emcp_call *call);
+
+/* Says in a few words what the task is doing, for whoever asks for it. Harmless when the call is
+ * no task.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID for NULL.   Since 0.1 */
+int32_t emcp_task_status(emcp_call *call, const char *text);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Writing JSON                                                                                   */
@@ -1175,7 +1576,13 @@ size_t emcp_json_len(const emcp_json *json);
  * Since 0.1 */
 int32_t emcp_json_commit(emcp_json *json);
 
-/* Gives a text up. NULL is fine. Not after emcp_json_commit().   Since 0.1 */
+/* Gives the text itself, for example for emcp_put_resource_text(), and frees the writer, whatever
+ * this returns. The view has a NUL behind it and lives as long as the call.
+ *
+ * Returns as emcp_json_commit(), and EMCP_E_INVALID when `out` is NULL.   Since 0.1 */
+int32_t emcp_json_text(emcp_json *json, emcp_str *out);
+
+/* Gives a text up. NULL is fine. Not after emcp_json_commit() or emcp_json_text().   Since 0.1 */
 void emcp_json_free(emcp_json *json);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -1222,12 +1629,13 @@ int32_t emcp_notify_log(emcp_server *server,
 typedef struct emcp_audit {
     uint32_t size; /* sizeof(emcp_audit) of the library: members behind it are not there. */
     /* EMCP_OK: answered with a result. EMCP_E_INVALID: answered with a failure of the tool or a
-     * protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered. */
+     * protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered.
+     * EMCP_NEED_INPUT: answered with questions; the client comes back with another call. */
     int32_t outcome;
-    uint64_t queue_us; /* Microseconds from the call's arrival to the start of the tool function. */
-    uint64_t run_us; /* Microseconds from the start of the tool function to the answer. */
+    uint64_t queue_us; /* Microseconds from the call's arrival to the start of the call function. */
+    uint64_t run_us; /* Microseconds from the start of the call function to the answer. */
     uint64_t bytes_out; /* Bytes of the answer; 0 when none was sent. */
-    emcp_str tool; /* The tool. */
+    emcp_str name; /* The tool or prompt, or the URI of the resource. */
     emcp_str arguments; /* Its arguments as JSON text. May hold what must not be logged. */
     emcp_str client_name; /* As in emcp_who. */
     emcp_str client_version; /* As in emcp_who. */
@@ -1237,6 +1645,10 @@ typedef struct emcp_audit {
     emcp_str remote_addr; /* As in emcp_who. */
     emcp_str traceparent; /* As in emcp_who. */
     emcp_str principal; /* As in emcp_who. */
+    emcp_str tracestate; /* As in emcp_who. */
+    emcp_str baggage; /* As in emcp_who. */
+    int32_t kind; /* What was called: EMCP_KIND_*. */
+    uint32_t reserved; /* 0. */
 } emcp_audit;
 
 /* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -1258,6 +1670,12 @@ typedef struct emcp_hooks {
     /* Runs last on each of these threads. */
     void (*thread_stop)(const char *name, void *user);
     void *user; /* Handed to every hook. Must stay valid until emcp_destroy() has returned. */
+    /* Tells whether `who` may see and call something: not 0 if so. `kind` is EMCP_KIND_TOOL,
+     * EMCP_KIND_RESOURCE, EMCP_KIND_TEMPLATE or EMCP_KIND_PROMPT, `name` its name, URI or template,
+     * NUL-terminated. What `who` may not is left out of lists, and a call of it is answered as if it
+     * did not exist. Asked for each element of each list, so it must be quick. NULL: everybody may
+     * everything. */
+    int32_t (*allow)(const emcp_who *who, int32_t kind, const char *name, void *user);
 } emcp_hooks;
 
 /* Sets the hooks, once and before the first start.
@@ -1312,7 +1730,10 @@ int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
 /* ---------------------------------------------------------------------------------------------- */
 
 #define EMCP_OK 0 /* Done. */
-#define EMCP_PENDING 1 /* From a tool function: the answer comes later, from any thread. */
+#define EMCP_PENDING 1 /* From a call function: the answer comes later, from any thread. */
+/* From a call function: send what emcp_need_*() has noted; the function runs again with the answers.
+ */
+#define EMCP_NEED_INPUT 2
 /* An argument is wrong: NULL, bad JSON, a bad schema, a bad name, an unknown flag. */
 #define EMCP_E_INVALID -1
 #define EMCP_E_STATE -2 /* The right call at the wrong moment. */
@@ -1332,6 +1753,8 @@ int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
 #define EMCP_E_AGAIN -13
 #define EMCP_E_EOF -14 /* Nothing more will come, or nothing more is wanted. No failure. */
 #define EMCP_E_DENIED -15 /* The client may not come in. */
+#define EMCP_E_CAPABILITY -16 /* The client did not declare what is needed to do that. */
+#define EMCP_E_REFUSED -17 /* The client answered a question with an error. */
 
 /* Describes a status in a few words, for example "not found". Never NULL, also for numbers that
  * are no status.

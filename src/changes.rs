@@ -1,18 +1,47 @@
-//! Tells every interested client, and nobody else, that the list of tools has changed.
+//! Tells every interested client, and nobody else, what has changed.
 //!
 //! Changes within `limits.coalesce_time` become one notification: a plugin that registers forty
-//! tools at once does not make forty clients list forty times.
+//! tools at once does not make forty clients list forty times, and a log that grows by a hundred
+//! lines is news once.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::clock::Alarm;
 use crate::env::Env;
 use crate::sync::lock;
 
+/// What has changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    /// The list of tools.
+    Tools,
+    /// The list of resources, or that of templates.
+    Resources,
+    /// The list of prompts.
+    Prompts,
+    /// What is in the resource at this URI.
+    Updated(String),
+}
+
+impl Change {
+    /// The notification that says so.
+    pub(crate) fn method(&self) -> &'static str {
+        match self {
+            Change::Tools => "notifications/tools/list_changed",
+            Change::Resources => "notifications/resources/list_changed",
+            Change::Prompts => "notifications/prompts/list_changed",
+            Change::Updated(_) => "notifications/resources/updated",
+        }
+    }
+}
+
 /// Somebody who asked to hear of changes.
 pub(crate) trait Listener: Send + Sync {
-    fn tools_changed(&self);
+    /// Tells whether it asked to hear of `change`.
+    fn hears(&self, change: &Change) -> bool;
+
+    fn changed(&self, change: &Change);
 }
 
 /// The one thing in the server that fans out.
@@ -20,7 +49,8 @@ pub(crate) struct Changes {
     env: Arc<Env>,
     /// Weak: a listener that has gone is dropped at the next change.
     listeners: Mutex<Vec<Weak<dyn Listener>>>,
-    pending: AtomicBool,
+    /// What is to be told. Holds only what somebody has asked for, so their bounds bound it too.
+    pending: Mutex<BTreeSet<Change>>,
     flush: Alarm,
 }
 
@@ -34,7 +64,7 @@ impl Changes {
                     changes.flush();
                 }
             });
-            Changes { env, listeners: Mutex::default(), pending: AtomicBool::new(false), flush }
+            Changes { env, listeners: Mutex::default(), pending: Mutex::default(), flush }
         })
     }
 
@@ -48,22 +78,37 @@ impl Changes {
     }
 
     /// Notes a change; listeners hear of it within `limits.coalesce_time`.
-    pub(crate) fn tools_changed(&self) {
-        // What is registered before the first client comes is no news to it.
-        let is_heard = lock(&self.listeners).iter().any(|listener| listener.strong_count() > 0);
-        if is_heard && !self.pending.swap(true, SeqCst) {
+    pub(crate) fn note(&self, change: Change) {
+        if lock(&self.pending).contains(&change) {
+            return;
+        }
+        // What happens before the first client comes is no news to it.
+        if !self.live().iter().any(|listener| listener.hears(&change)) {
+            return;
+        }
+        let mut pending = lock(&self.pending);
+        let is_first = pending.is_empty();
+        pending.insert(change);
+        drop(pending);
+        if is_first {
             self.flush.set(self.env.limits.coalesce_time);
         }
     }
 
     fn flush(&self) {
-        self.pending.store(false, SeqCst);
+        let pending = std::mem::take(&mut *lock(&self.pending));
+        // Told outside the lock: a listener's stream may close, and with it the listener.
+        for listener in self.live() {
+            pending.iter().for_each(|change| listener.changed(change));
+        }
+    }
+
+    fn live(&self) -> Vec<Arc<dyn Listener>> {
         let mut live = Vec::new();
         lock(&self.listeners).retain(|listener| {
             live.extend(listener.upgrade());
             listener.strong_count() > 0
         });
-        // Told outside the lock: a listener's stream may close, and with it the listener.
-        live.iter().for_each(|listener| listener.tools_changed());
+        live
     }
 }

@@ -1,32 +1,75 @@
 //! The middle of a server: what dispatch works with. Knows no transport and no socket.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use crate::call::{Calls, ToolFn};
+use crate::caching::{CacheTimes, Caching};
+use crate::call::{Calls, HostFn};
+use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
 use crate::changes::Changes;
 use crate::env::Env;
 use crate::error::Result;
+use crate::hooks::Item;
 use crate::identity::{Identity, Introduction};
+use crate::input::Keys;
 use crate::limits::Limits;
 use crate::pool::{Job, Pool};
-use crate::registry::Registry;
+use crate::rate::RateLimiter;
+use crate::registry::{Prompt, Registry, Resource, TaskSupport, Tool};
+use crate::secret::Secret;
 use crate::session::SessionStore;
+use crate::shield::shielded;
 use crate::sync::lock;
+use crate::task::TaskStore;
+
+/// Identities whose completions are counted one by one. More share what is left.
+const IDENTITIES_MAX: usize = 1024;
 
 /// Everything that one server shares between its connections.
 pub(crate) struct Core {
     pub(crate) env: Arc<Env>,
     pub(crate) identity: Arc<Introduction>,
     pub(crate) options: Options,
-    pub(crate) registry: Registry<ToolFn>,
+    pub(crate) tools: Registry<Tool, HostFn>,
+    pub(crate) resources: Registry<Resource, HostFn>,
+    pub(crate) templates: Registry<Resource, HostFn>,
+    pub(crate) prompts: Registry<Prompt, HostFn>,
+    /// What has been registered so far, and so what is announced.
+    offers: Offers,
+    /// Signs what modern clients carry between two rounds of questions.
+    pub(crate) keys: Keys,
+    pub(crate) tasks: Arc<TaskStore>,
+    pub(crate) completions: RateLimiter,
     pub(crate) pool: Pool,
     pub(crate) sessions: Arc<SessionStore>,
     pub(crate) changes: Arc<Changes>,
     pub(crate) calls: Arc<Calls>,
     /// Work that no session knows of, for the day the server stops: modern calls and listens.
     open_work: Mutex<Vec<Weak<dyn Cancel>>>,
+}
+
+/// Features that are announced from their first use on, and then for good: a client hears of them
+/// once, when it begins.
+#[derive(Debug, Default)]
+struct Offers {
+    resources: AtomicBool,
+    prompts: AtomicBool,
+    completions: AtomicBool,
+    tasks: AtomicBool,
+    ui: AtomicBool,
+}
+
+/// A feature that a server may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    Resources,
+    Prompts,
+    Completions,
+    Tasks,
+    /// Tools that point to a resource which shows their result (MCP Apps).
+    Ui,
 }
 
 /// Where the host's functions run: tools, hooks and all other callbacks.
@@ -61,8 +104,22 @@ pub struct Options {
     pub legacy_sse: bool,
     /// Serves WebSocket. Default on.
     pub websocket: bool,
-    /// How long modern clients may keep a list (`ttlMs`). Default zero.
-    pub cache_ttl: Duration,
+    /// How long modern clients may keep what they were told.
+    pub cache: CacheTimes,
+    /// Lists are the same for everybody, so shared caches may keep them too. Default off; without
+    /// effect when [`Hooks::allow`](crate::Hooks::allow) decides who sees what.
+    pub public_cache: bool,
+    /// Announces resources before the first one is added. Default off.
+    pub resources: bool,
+    /// Announces prompts before the first one is added. Default off.
+    pub prompts: bool,
+    /// Announces tasks, for tools that begin one by themselves. Default off.
+    pub tasks: bool,
+    /// Signs what modern clients carry between two rounds of questions, at least 32 bytes; the same
+    /// in all servers behind one address. Default: random, so that a restart forgets the questions.
+    pub state_secret: Option<Secret>,
+    /// The secret before this one, still accepted.
+    pub state_secret_previous: Option<Secret>,
 }
 
 impl Default for Options {
@@ -77,7 +134,13 @@ impl Default for Options {
             read_only: false,
             legacy_sse: true,
             websocket: true,
-            cache_ttl: Duration::ZERO,
+            cache: CacheTimes::default(),
+            public_cache: false,
+            resources: false,
+            prompts: false,
+            tasks: false,
+            state_secret: None,
+            state_secret_previous: None,
         }
     }
 }
@@ -88,9 +151,28 @@ impl Core {
             Run::Pool => Env::new(limits),
             Run::Host => Env::for_host(limits),
         };
+        let keys = match &options.state_secret {
+            None => Keys::random()?,
+            Some(secret) => {
+                let previous = options.state_secret_previous.as_ref().map(Secret::reveal);
+                Keys::from_secrets(secret.reveal(), previous)?
+            }
+        };
+        let offers = Offers::default();
+        offers.resources.store(options.resources, Relaxed);
+        offers.prompts.store(options.prompts, Relaxed);
+        offers.tasks.store(options.tasks, Relaxed);
+        let per_second = env.limits.completions_per_second;
         Ok(Arc::new(Core {
             identity: Arc::new(Introduction::new(identity)?),
-            registry: Registry::new(options.read_only),
+            tools: Registry::new(options.read_only),
+            resources: Registry::new(options.read_only),
+            templates: Registry::new(options.read_only),
+            prompts: Registry::new(options.read_only),
+            offers,
+            keys,
+            tasks: TaskStore::new(env.clone()),
+            completions: RateLimiter::new(per_second, per_second, IDENTITIES_MAX),
             pool: Pool::new(),
             sessions: SessionStore::new(env.clone()),
             changes: Changes::new(env.clone()),
@@ -101,7 +183,50 @@ impl Core {
         }))
     }
 
-    /// Hands a tool call to whoever runs them, unless `limits.queue` of them wait already; then it
+    /// Tells whether the server has `feature` and says so.
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.offer(feature).load(Relaxed)
+    }
+
+    /// Announces `feature` from here on.
+    pub(crate) fn announce(&self, feature: Feature) {
+        self.offer(feature).store(true, Relaxed);
+    }
+
+    fn offer(&self, feature: Feature) -> &AtomicBool {
+        match feature {
+            Feature::Resources => &self.offers.resources,
+            Feature::Prompts => &self.offers.prompts,
+            Feature::Completions => &self.offers.completions,
+            Feature::Tasks => &self.offers.tasks,
+            Feature::Ui => &self.offers.ui,
+        }
+    }
+
+    /// Announces what comes with a tool.
+    pub(crate) fn announce_tool(&self, tool: &Tool) {
+        if tool.flags.task != TaskSupport::Never {
+            self.announce(Feature::Tasks);
+        }
+        if tool.ui.is_some() {
+            self.announce(Feature::Ui);
+        }
+    }
+
+    /// Asks the host whether `caller` may see and call something.
+    pub(crate) fn may(&self, caller: &Caller, item: Item, name: &str) -> bool {
+        let ask = || self.env.hooks.allow(caller, item, name);
+        // A hook that panics has not allowed anything.
+        shielded(&self.env, "the allow hook", ask).unwrap_or(false)
+    }
+
+    /// The hints on a result that may be kept for `ttl`.
+    pub(crate) fn caching(&self, ttl: Duration) -> Caching {
+        let is_public = self.options.public_cache && !self.env.hooks.decides();
+        Caching { ttl, is_public }
+    }
+
+    /// Hands a call to whoever runs them, unless `limits.queue` of them wait already; then it
     /// comes back.
     pub(crate) fn submit(&self, job: Job) -> std::result::Result<(), Job> {
         match &self.env.host {

@@ -31,6 +31,10 @@ pub enum Error {
     Cancelled,
     /// The work did not end in its time.
     TimedOut(String),
+    /// The client did not declare what is needed to do that.
+    Capability(String),
+    /// The client answered a question with an error.
+    Refused(String),
     /// A client may not come in; its HTTP server answers with `status`. Often an `Origin` that is
     /// not in `allowed_origins`.
     Denied {
@@ -56,7 +60,9 @@ impl fmt::Display for Error {
             | Error::State(text)
             | Error::Limit(text)
             | Error::Busy(text)
-            | Error::TimedOut(text) => f.write_str(text),
+            | Error::TimedOut(text)
+            | Error::Capability(text) => f.write_str(text),
+            Error::Refused(reason) => write!(f, "the client refused to answer: {reason}"),
             Error::Exists(what) => write!(f, "{what} exists already"),
             Error::NotFound(what) => write!(f, "{what} does not exist"),
             Error::Denied { reason, .. } => f.write_str(reason),

@@ -3,22 +3,25 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::call::CallKind;
 use crate::caller::Caller;
 use crate::level::Level;
 
-/// One finished tool call.
+/// One finished call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Audit<'a> {
-    /// The tool's name.
-    pub tool: &'a str,
+    /// What was called.
+    pub kind: CallKind,
+    /// The name of the tool or prompt, or the URI of the resource.
+    pub name: &'a str,
     /// The arguments as JSON text. May hold what the host must not log.
     pub arguments: &'a str,
     /// How the call ended.
     pub outcome: Outcome,
-    /// From acceptance to the start of the tool function.
+    /// From acceptance to the start of the host's function.
     pub queued: Duration,
-    /// From the start of the tool function to the answer.
+    /// From the start of the host's function to the answer.
     pub ran: Duration,
     /// Bytes of the answer; 0 when none was sent.
     pub bytes_out: u64,
@@ -28,7 +31,8 @@ pub struct Audit<'a> {
 
 /// An [`Audit`] that can wait.
 pub(crate) struct OwnedAudit {
-    tool: String,
+    kind: CallKind,
+    name: String,
     arguments: String,
     outcome: Outcome,
     queued: Duration,
@@ -40,7 +44,8 @@ pub(crate) struct OwnedAudit {
 impl OwnedAudit {
     pub(crate) fn new(record: &Audit<'_>) -> OwnedAudit {
         OwnedAudit {
-            tool: record.tool.to_owned(),
+            kind: record.kind,
+            name: record.name.to_owned(),
             arguments: record.arguments.to_owned(),
             outcome: record.outcome,
             queued: record.queued,
@@ -52,12 +57,13 @@ impl OwnedAudit {
 
     /// What it takes of the memory that records may take, but for a small fixed part.
     pub(crate) fn bytes(&self) -> usize {
-        self.tool.len() + self.arguments.len()
+        self.name.len() + self.arguments.len()
     }
 
     pub(crate) fn view(&self) -> Audit<'_> {
         Audit {
-            tool: &self.tool,
+            kind: self.kind,
+            name: &self.name,
             arguments: &self.arguments,
             outcome: self.outcome,
             queued: self.queued,
@@ -79,6 +85,21 @@ pub enum Outcome {
     Cancelled,
     /// Its time ran out.
     TimedOut,
+    /// Answered with questions: a modern client comes back with the answers in another call.
+    InputRequired,
+}
+
+/// Something that a server offers, as the [`Hooks::allow`] hook is asked about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A tool, by its name.
+    Tool,
+    /// A resource, by its URI, also one that fits a template.
+    Resource,
+    /// A template in the list of templates, by its text.
+    Template,
+    /// A prompt, by its name.
+    Prompt,
 }
 
 /// The host's listeners. All may be called from any thread of the server, several at once, and
@@ -89,7 +110,10 @@ pub enum Outcome {
 pub struct Hooks {
     /// Gets each log line: level, the part of emcp it comes from, text.
     pub log: Option<Box<dyn Fn(Level, &str, &str) + Send + Sync>>,
-    /// Gets each finished tool call.
+    /// Tells whether a caller may see and call something. What it may not is left out of lists and
+    /// answered like what does not exist. Without this hook everybody may everything.
+    pub allow: Option<Box<dyn Fn(&Caller, Item, &str) -> bool + Send + Sync>>,
+    /// Gets each finished call.
     pub audit: Option<Box<dyn Fn(&Audit<'_>) + Send + Sync>>,
     /// Runs first on each thread that the server starts; gets the thread's name.
     pub thread_start: Option<Box<dyn Fn(&str) + Send + Sync>>,
@@ -113,6 +137,15 @@ impl HookSlot {
 
     pub(crate) fn hears_audit(&self) -> bool {
         self.0.get().is_some_and(|hooks| hooks.audit.is_some())
+    }
+
+    pub(crate) fn decides(&self) -> bool {
+        self.0.get().is_some_and(|hooks| hooks.allow.is_some())
+    }
+
+    pub(crate) fn allow(&self, caller: &Caller, item: Item, name: &str) -> bool {
+        let allow = self.0.get().and_then(|hooks| hooks.allow.as_ref());
+        allow.is_none_or(|allow| allow(caller, item, name))
     }
 
     pub(crate) fn log(&self, level: Level, part: &str, text: &str) {

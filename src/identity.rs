@@ -1,4 +1,4 @@
-//! What the server says of itself: name, version, instructions, capabilities.
+//! What the server says of itself: name, version, instructions.
 
 use crate::content::Extra;
 use crate::error::{Error, Result};
@@ -65,17 +65,28 @@ impl Introduction {
             true => Extra {
                 result_type: Some("complete"),
                 meta: Some((SERVER_INFO_KEY, &self.modern_info)),
+                caching: None,
             },
             false => Extra::default(),
         }
     }
 
-    /// A modern result: `members` between `resultType` and `_meta`. `members` is empty or starts
-    /// with a comma.
-    pub(crate) fn modern_result(&self, members: &str, own_meta: Option<(&str, &str)>) -> String {
+    /// A modern result of the type `kind`: `members`, which may be empty, between `resultType` and
+    /// `_meta`.
+    pub(crate) fn modern_result(
+        &self,
+        kind: &str,
+        members: &str,
+        own_meta: Option<(&str, &str)>,
+    ) -> String {
         let mut out = String::with_capacity(members.len() + self.modern_info.len() + 128);
-        out.push_str(r#"{"resultType":"complete""#);
-        out.push_str(members);
+        for part in [r#"{"resultType":""#, kind, "\""] {
+            out.push_str(part);
+        }
+        if !members.is_empty() {
+            out.push(',');
+            out.push_str(members);
+        }
         out.push_str(r#","_meta":{"#);
         if let Some((key, json)) = own_meta {
             for part in ["\"", key, "\":", json, ","] {
@@ -95,10 +106,6 @@ impl Introduction {
         }
     }
 }
-
-/// What the server can do. `listChanged` is true because registrations may change at any time;
-/// `logging` because any tool may log.
-pub(crate) const CAPABILITIES: &str = r#"{"logging":{},"tools":{"listChanged":true}}"#;
 
 fn info(identity: &Identity, revision: Revision) -> String {
     let mut out = String::from("{");

@@ -10,6 +10,7 @@
 //! the C face of all this is `include/emcp.h`.
 #![forbid(unsafe_code)]
 
+mod caching;
 mod call;
 mod callbacks;
 mod caller;
@@ -27,6 +28,7 @@ mod hooks;
 mod host_queue;
 mod http;
 mod identity;
+mod input;
 mod json;
 mod level;
 mod limits;
@@ -35,30 +37,42 @@ mod logging;
 mod policy;
 mod pool;
 mod protocol;
+mod random;
+mod rate;
 mod registry;
 mod reply;
 mod rpc;
+mod secret;
 mod server;
 mod session;
 mod shield;
 mod stats;
 mod sync;
+mod task;
 mod transport;
+mod uri;
 
-pub use call::{Call, CallHandle};
+pub use caching::CacheTimes;
+pub use call::{Call, CallHandle, CallKind};
 pub use caller::Caller;
 pub use cancel::CancelReason;
-pub use content::{Content, ToolResult};
+pub use content::{
+    CallResult, CompletionResult, Content, PromptResult, ReadResult, Role, ToolResult,
+};
 pub use core::{Options, Run};
 pub use door::{Adoption, HttpExchange, MessagePeer, Pulled, Pump, ReadyFn, StreamIo, Want};
 pub use error::{Error, Result};
-pub use hooks::{Audit, Hooks, Outcome};
+pub use hooks::{Audit, Hooks, Item, Outcome};
 pub use http::{ParsedRequest, ResponseHead};
 pub use identity::Identity;
+pub use input::{Need, Question};
 pub use json::JsonWriter;
 pub use level::Level;
 pub use limits::Limits;
-pub use registry::{Param, ParamKind, Tool, ToolFlags};
+pub use registry::{
+    Param, ParamKind, Prompt, PromptArgument, Resource, TaskSupport, Tool, ToolFlags,
+};
+pub use secret::Secret;
 pub use server::Server;
 pub use stats::Stats;
 pub use transport::Closing;

@@ -30,6 +30,21 @@ pub struct Limits {
     pub records: usize,
     /// `subscriptions/listen` streams in the whole server. Default 1024.
     pub listens: usize,
+    /// Resources that one session or listen stream may subscribe to. Default 256.
+    pub subscriptions: usize,
+    /// Times that one call may ask the user or the model. Default 16: a function that asks for ever
+    /// would hold its call for ever.
+    pub rounds: usize,
+    /// Bytes that a call may remember between its questions, answers included. Default 64 KiB: a
+    /// modern client carries them in each request.
+    pub state_bytes: usize,
+    /// Tasks that run or whose end is kept. Default 256; the oldest ended one makes room.
+    pub tasks: usize,
+    /// Bytes of results that ended tasks keep. Default 64 MiB, oldest first out.
+    pub task_bytes: usize,
+    /// Completions per second of one identity, with as many in reserve. Default 20: a client asks
+    /// with each key that its user presses.
+    pub completions_per_second: u32,
     /// Bytes of one request head. Default 16 KiB; above it 431 (RFC 6585 section 5).
     pub head_bytes: usize,
     /// Bytes of one request target. Default 4 KiB; above it 414.
@@ -57,7 +72,7 @@ pub struct Limits {
     pub outbox_frames: usize,
     /// Bytes kept per legacy session for `Last-Event-ID`. Default 256 KiB, oldest first out.
     pub replay_bytes: usize,
-    /// Tools on one page of `tools/list`. Default 100.
+    /// Elements on one page of a list. Default 100.
     pub page: usize,
     /// Requests on one connection. Default 100 000, then `Connection: close`.
     pub requests_per_connection: u64,
@@ -72,13 +87,23 @@ pub struct Limits {
     pub write_time: Duration,
     /// Time of one tool call. Default 30 s, below the 60 s after which clients give up themselves.
     pub tool_time: Duration,
+    /// Time that a legacy client has to answer a question. Default 5 min: people read first.
+    pub ask_time: Duration,
+    /// Time that a modern client has to come back with its answers. Default 10 min.
+    pub state_time: Duration,
+    /// Time of a task whose tool says none. Default 1 h.
+    pub task_time: Duration,
+    /// Time that a task is kept after it could have ended. Default 1 h.
+    pub task_ttl: Duration,
+    /// How often clients should ask for a task. Default 1 s.
+    pub task_poll: Duration,
     /// Time that an unused legacy session lives. Default 30 min.
     pub session_idle_time: Duration,
     /// Time between keep-alive comments on a silent SSE stream. Default 15 s, as the SDKs do.
     pub keepalive_time: Duration,
     /// Time between pings on a silent WebSocket; two unanswered ones end it. Default 30 s.
     pub ping_time: Duration,
-    /// Time over which changes of the tool list become one `list_changed`. Default 250 ms.
+    /// Time over which changes become one notification. Default 250 ms.
     pub coalesce_time: Duration,
     /// Least time between two progress notifications of one call. Default 50 ms; the value that
     /// reaches `total` always goes out.
@@ -98,6 +123,12 @@ impl Default for Limits {
             queue: 128,
             records: 1024,
             listens: 1024,
+            subscriptions: 256,
+            rounds: 16,
+            state_bytes: 64 * 1024,
+            tasks: 256,
+            task_bytes: 64 * 1024 * 1024,
+            completions_per_second: 20,
             head_bytes: 16 * 1024,
             target_bytes: 4 * 1024,
             header_count: 64,
@@ -116,6 +147,11 @@ impl Default for Limits {
             idle_time: Duration::from_secs(75),
             write_time: Duration::from_secs(30),
             tool_time: Duration::from_secs(30),
+            ask_time: Duration::from_secs(5 * 60),
+            state_time: Duration::from_secs(10 * 60),
+            task_time: Duration::from_secs(60 * 60),
+            task_ttl: Duration::from_secs(60 * 60),
+            task_poll: Duration::from_secs(1),
             session_idle_time: Duration::from_secs(30 * 60),
             keepalive_time: Duration::from_secs(15),
             ping_time: Duration::from_secs(30),

@@ -19,6 +19,12 @@ pub(crate) trait ReplySink: Send + Sync {
     /// take notifications or reads too slowly.
     fn notify(&self, message: String);
 
+    /// Queues a request of ours that belongs to the request; tells whether it will reach the client.
+    fn ask(&self, message: String) -> bool {
+        self.notify(message);
+        true
+    }
+
     /// Queues the answer. Called at most once, and nothing is called after it.
     fn reply(&self, reply: Reply);
 

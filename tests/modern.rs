@@ -85,7 +85,8 @@ fn every_result_says_what_it_is_and_who_made_it() {
 #[test]
 fn the_host_chooses_how_long_lists_may_be_kept() {
     let cache_ttl = std::time::Duration::from_millis(1500);
-    let options = emcp::Options { cache_ttl, ..emcp::Options::default() };
+    let cache = emcp::CacheTimes { tools: cache_ttl, discover: cache_ttl, ..Default::default() };
+    let options = emcp::Options { cache, ..emcp::Options::default() };
     let host = host_with(options, limits());
     assert_eq!(host.modern("1", "tools/list", json!({})).json().1["result"]["ttlMs"], 1500);
 }

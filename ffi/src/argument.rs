@@ -1,9 +1,10 @@
-//! The arguments of a call.
+//! The arguments of a call: of a tool or a prompt, the variables of a template, and in a completion
+//! what the other arguments have already.
 //!
-//! They have been checked against the schema before the tool function runs: a parameter that is
-//! required and has the type asked for can be read. Only an integer may still be too large for
-//! int64_t, unless the schema bounds it. Other lists than of strings, and objects, are read as JSON
-//! text with emcp_arg_json().
+//! Those of a tool have been checked against the schema before its function runs: a parameter that
+//! is required and has the type asked for can be read. Only an integer may still be too large for
+//! int64_t, unless the schema bounds it. Those of prompts, templates and completions are strings.
+//! Other lists than of strings, and objects, are read as JSON text with emcp_arg_json().
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -213,7 +214,7 @@ unsafe fn read<T>(
     })
 }
 
-fn integer(json: &str) -> Option<i64> {
+pub(crate) fn integer(json: &str) -> Option<i64> {
     if let Ok(value) = json.parse() {
         return Some(value);
     }
@@ -223,7 +224,7 @@ fn integer(json: &str) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as i64)
 }
 
-fn number(json: &str) -> Option<f64> {
+pub(crate) fn number(json: &str) -> Option<f64> {
     // The text is valid JSON: whatever begins like a number is one, and "inf" never comes here.
     let starts_number = json.starts_with(|ch: char| ch == '-' || ch.is_ascii_digit());
     starts_number.then(|| json.parse().ok()).flatten().filter(|value: &f64| value.is_finite())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use emcp_core::CancelReason;
+use emcp_core::{Caller, CancelReason};
 
 use crate::call_state::{answered, call, emcp_call, ended, view};
 use crate::callback::{User, callback};
@@ -56,16 +56,79 @@ pub struct emcp_who {
     pub remote_addr: emcp_str,
     /// W3C trace context, if the client sent it.
     pub traceparent: emcp_str,
+    /// What vendors add to the trace context.
+    pub tracestate: emcp_str,
+    /// W3C baggage, if the client sent it.
+    pub baggage: emcp_str,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers and raw pointers.
 unsafe impl Sized32 for emcp_who {}
 
-/// Names the tool. Empty for NULL.   Since 0.1
+impl emcp_who {
+    /// Views `caller`, as long as that lives.
+    pub(crate) fn of(caller: &Caller) -> emcp_who {
+        emcp_who {
+            size: size_of::<emcp_who>() as u32,
+            reserved: 0,
+            principal: emcp_str::view(&caller.principal),
+            session: emcp_str::view(&caller.session),
+            client_name: emcp_str::view(&caller.client_name),
+            client_version: emcp_str::view(&caller.client_version),
+            protocol: emcp_str::view(caller.protocol),
+            transport: emcp_str::view(caller.transport),
+            remote_addr: emcp_str::view(&caller.remote_addr),
+            traceparent: emcp_str::view(&caller.traceparent),
+            tracestate: emcp_str::view(&caller.tracestate),
+            baggage: emcp_str::view(&caller.baggage),
+        }
+    }
+}
+
+/// A tool.
+pub const EMCP_KIND_TOOL: i32 = 1;
+/// A resource, or a template that a URI fits.
+pub const EMCP_KIND_RESOURCE: i32 = 2;
+/// A prompt.
+pub const EMCP_KIND_PROMPT: i32 = 3;
+/// A completion, of an argument of a prompt or a variable of a template.
+pub const EMCP_KIND_COMPLETION: i32 = 4;
+/// A template in a list; in the `allow` hook alone.
+pub const EMCP_KIND_TEMPLATE: i32 = 5;
+
+/// Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
+/// EMCP_KIND_COMPLETION. A negative status for NULL.   Since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn emcp_call_tool(call: *const emcp_call) -> emcp_str {
+pub unsafe extern "C" fn emcp_call_kind(call: *const emcp_call) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        Ok(unsafe { self::call(call)? }.handle.kind() as i32)
+    })
+}
+
+/// Names the tool or the prompt, or gives the URI of the resource that was asked for; in a
+/// completion the prompt or the template. Empty for NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_name(call: *const emcp_call) -> emcp_str {
     // SAFETY: the header obliges the caller to hold a reference.
-    guard(emcp_str::view(""), || unsafe { view(call, |call| call.handle.tool()) })
+    guard(emcp_str::view(""), || unsafe { view(call, |call| call.handle.name()) })
+}
+
+/// Names the argument or variable to complete. Empty when the call is no completion.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_complete_argument(call: *const emcp_call) -> emcp_str {
+    let argument = |call: &'static emcp_call| call.handle.completing().unwrap_or_default().0;
+    // SAFETY: the header obliges the caller to hold a reference.
+    guard(emcp_str::view(""), || unsafe { view(call, argument) })
+}
+
+/// Gives what the user has typed of it so far. What the other arguments have already is read with
+/// emcp_arg_str().   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_complete_value(call: *const emcp_call) -> emcp_str {
+    let value = |call: &'static emcp_call| call.handle.completing().unwrap_or_default().1;
+    // SAFETY: the header obliges the caller to hold a reference.
+    guard(emcp_str::view(""), || unsafe { view(call, value) })
 }
 
 /// Gives params._meta as JSON text; empty when the client sent none.   Since 0.1
@@ -84,18 +147,7 @@ pub unsafe extern "C" fn emcp_call_who(call: *const emcp_call, out: *mut emcp_wh
     guard_status(|| {
         // SAFETY: the header obliges the caller to hold a reference.
         let caller = unsafe { self::call(call)? }.handle.caller();
-        let who = emcp_who {
-            size: 0,
-            reserved: 0,
-            principal: emcp_str::view(&caller.principal),
-            session: emcp_str::view(&caller.session),
-            client_name: emcp_str::view(&caller.client_name),
-            client_version: emcp_str::view(&caller.client_version),
-            protocol: emcp_str::view(caller.protocol),
-            transport: emcp_str::view(caller.transport),
-            remote_addr: emcp_str::view(&caller.remote_addr),
-            traceparent: emcp_str::view(&caller.traceparent),
-        };
+        let who = emcp_who::of(caller);
         // SAFETY: the header obliges the caller to say the struct's true size.
         unsafe { give("out", out, who)? };
         Ok(EMCP_OK)
@@ -119,7 +171,8 @@ pub unsafe extern "C" fn emcp_call_cancelled(call: *const emcp_call) -> i32 {
     })
 }
 
-/// Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. 0 for NULL.   Since 0.1
+/// Tells when the call times out, in milliseconds of CLOCK_MONOTONIC. Asking and becoming a task
+/// move it. 0 for NULL.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_call_deadline_ms(call: *const emcp_call) -> u64 {
     guard(0, || {
@@ -199,7 +252,7 @@ pub unsafe extern "C" fn emcp_call_progress(
 /// in the protocol's words.
 ///
 /// Returns EMCP_OK; EMCP_E_CANCELED when the call has been failed or has ended: return EMCP_OK from
-/// the tool function then; EMCP_E_STATE when it is answered.   Since 0.1
+/// the call function then; EMCP_E_STATE when it is answered.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_call_require(call: *mut emcp_call, capability: *const c_char) -> i32 {
     guard_status(|| {
@@ -214,6 +267,18 @@ pub unsafe extern "C" fn emcp_call_require(call: *mut emcp_call, capability: *co
         call.answer(|call, _| call.fail_missing_capability(capability))?;
         let text = format!("the client did not declare {capability}");
         Err(Failure::new(EMCP_E_CANCELED, text))
+    })
+}
+
+/// Tells whether the client declared an extension, for example "io.modelcontextprotocol/ui": 1 or
+/// 0. A negative status for NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_call_has_extension(call: *const emcp_call, id: *const c_char) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        // SAFETY: the header obliges the caller to pass a string or NULL.
+        Ok(i32::from(call.handle.has_extension(unsafe { required("id", id)? })))
     })
 }
 
@@ -234,7 +299,7 @@ pub unsafe extern "C" fn emcp_call_disconnect(call: *mut emcp_call, retry_ms: u3
     })
 }
 
-/// Takes one more reference, so that the call may be used after the tool function has returned
+/// Takes one more reference, so that the call may be used after the call function has returned
 /// EMCP_PENDING. Returns `call`; NULL for NULL.
 ///
 ///     static int32_t measure(emcp_call *call, void *user)

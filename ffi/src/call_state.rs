@@ -1,10 +1,11 @@
 //! What is behind the `emcp_call` of C: the call, its answer so far, and whether it was given.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use emcp_core::{Call, CallHandle, ToolResult};
+use emcp_core::{Call, CallHandle};
 
 use crate::argument::Arguments;
 use crate::draft::Draft;
@@ -12,13 +13,22 @@ use crate::failure::{Failure, Result};
 use crate::fork::Process;
 use crate::guard::{lock, report};
 use crate::json::Writers;
-use crate::status::{EMCP_E_CANCELED, EMCP_E_STATE, EMCP_OK, EMCP_PENDING, message};
+use crate::status::{
+    EMCP_E_CANCELED, EMCP_E_CAPABILITY, EMCP_E_STATE, EMCP_NEED_INPUT, EMCP_OK, EMCP_PENDING,
+    message,
+};
 use crate::text::emcp_str;
 
 /// A call.
 pub struct emcp_call {
     pub(crate) handle: CallHandle,
     pub(crate) arguments: Arguments,
+    /// What the client has answered, by key, since the function was called.
+    pub(crate) answers: Mutex<BTreeMap<String, Arc<str>>>,
+    /// What was kept in the round before.
+    pub(crate) kept: Arc<[u8]>,
+    /// Texts that C has views of. Never removed: they live as long as the call.
+    texts: Mutex<BTreeMap<String, Box<[u8]>>>,
     pub(crate) writers: Writers,
     process: Process,
     stage: Mutex<Stage>,
@@ -43,10 +53,14 @@ const _: fn() = || {
 impl emcp_call {
     pub(crate) fn new(call: Call) -> Arc<emcp_call> {
         let handle = call.handle();
-        let draft = Draft::new(handle.result_limit());
+        let draft = Draft::new(handle.kind(), handle.result_limit());
+        let kept = handle.kept();
         Arc::new(emcp_call {
             handle,
             arguments: Arguments::default(),
+            answers: Mutex::default(),
+            kept,
+            texts: Mutex::default(),
             writers: Writers::default(),
             process: Process::current(),
             stage: Mutex::new(Stage::Open(Box::new((call, draft)))),
@@ -59,14 +73,36 @@ impl emcp_call {
         Arc::as_ptr(self).cast_mut()
     }
 
-    /// Does what the return value of a tool function asks for.
+    /// A view of the text that `make` gives for `name`, with a NUL behind it; made once.
+    pub(crate) fn text(
+        &self,
+        name: String,
+        make: impl FnOnce() -> Result<String>,
+    ) -> Result<emcp_str> {
+        let mut texts = lock(&self.texts);
+        if !texts.contains_key(&name) {
+            let text = make()?;
+            texts.insert(name.clone(), [text.as_bytes(), b"\0"].concat().into());
+        }
+        // The lines above have put it in.
+        let text = &texts[&name];
+        Ok(emcp_str { p: text.as_ptr().cast(), n: text.len() - 1 })
+    }
+
+    /// A number that no text of this call has had.
+    pub(crate) fn next_text(&self) -> usize {
+        lock(&self.texts).len()
+    }
+
+    /// Does what the return value of a call function asks for.
     pub(crate) fn settle(&self, status: i32) {
         // A call that has been answered already stays so.
         let _ = match status {
             EMCP_PENDING => return,
+            EMCP_NEED_INPUT => self.answer(|call, _| call.ask()),
+            EMCP_E_CAPABILITY => self.answer(|call, _| call.fail_unanswerable()),
             0.. => self.answer(|call, draft| call.reply(draft.into_result())),
-            _ => self
-                .answer(|call, _| call.reply(ToolResult::error(message(status).to_string_lossy()))),
+            _ => self.answer(|call, _| call.fail(message(status).to_string_lossy())),
         };
     }
 

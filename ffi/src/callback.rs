@@ -30,7 +30,7 @@ impl User {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Outside,
-    Tool,
+    Call,
     /// A hook, `on_cancel` or `free_user`: it may run on the I/O thread or in the middle of
     /// another operation.
     Hook,
@@ -40,9 +40,9 @@ thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
 }
 
-/// Runs a tool function.
-pub(crate) fn tool_callback<T>(run: impl FnOnce() -> T) -> T {
-    let _inside = Inside::enter(Place::Tool);
+/// Runs a function that serves a call.
+pub(crate) fn call_callback<T>(run: impl FnOnce() -> T) -> T {
+    let _inside = Inside::enter(Place::Call);
     run()
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn refuse_inside() -> Result<()> {
 }
 
 /// # Errors
-/// `EMCP_E_BUSY` inside a callback that is no tool function: the calls waited for may wait for it.
+/// `EMCP_E_BUSY` inside a callback that serves no call: the calls waited for may wait for it.
 pub(crate) fn refuse_inside_hook() -> Result<()> {
     if place() == Place::Hook { Err(busy()) } else { Ok(()) }
 }
@@ -84,7 +84,7 @@ struct Inside(Place);
 impl Inside {
     fn enter(place: Place) -> Inside {
         let outer = self::place();
-        // A tool that runs inside a hook is still inside the hook.
+        // A call that runs inside a hook is still inside the hook.
         let _ = PLACE.try_with(|inner| inner.set(outer.max(place)));
         Inside(outer)
     }

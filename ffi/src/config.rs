@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ptr;
 use std::time::Duration;
 
-use emcp_core::{Identity, Limits, Options, Run, Server};
+use emcp_core::{CacheTimes, Identity, Limits, Options, Run, Secret, Server};
 
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
@@ -23,6 +23,16 @@ pub const EMCP_F_NO_WEBSOCKET: u32 = 4;
 pub const EMCP_F_HOST: u32 = 8;
 /// With EMCP_F_HOST: emcp_dispatch() drives the sockets too.
 pub const EMCP_F_NO_IO_THREAD: u32 = 16;
+/// Announce resources before the first one is added. Clients hear of a feature once, when they
+/// begin; without this flag from the first emcp_resource_add() on.
+pub const EMCP_F_RESOURCES: u32 = 32;
+/// Announce prompts before the first one is added.
+pub const EMCP_F_PROMPTS: u32 = 64;
+/// Announce tasks, for tools that begin one by themselves; see emcp_task_begin().
+pub const EMCP_F_TASKS: u32 = 128;
+/// Lists are the same for everybody, so caches that users share may keep them too. Without effect
+/// when the `allow` hook decides who sees what.
+pub const EMCP_F_PUBLIC_CACHE: u32 = 256;
 
 /// What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
 /// zero has its default.
@@ -55,7 +65,7 @@ pub struct emcp_config {
     /// Origins, comma separated, that browsers may send besides loopback ones, for example
     /// "https://app.example".
     pub allowed_origins: *const c_char,
-    /// Threads that run tool functions. Default 4.
+    /// Threads that run call functions. Default 4.
     pub workers: u32,
     /// Open connections, and open emcp_http. Default 4096.
     pub max_connections: u32,
@@ -85,7 +95,7 @@ pub struct emcp_config {
     /// Bytes of unfinished bodies and WebSocket messages in the whole server. Default 64 MiB; not
     /// below max_body_bytes.
     pub max_held_bytes: u32,
-    /// Bytes of one tool result. Default 4 MiB.
+    /// Bytes of one result. Default 4 MiB.
     pub max_result_bytes: u32,
     /// Bytes that wait for one client; one that stops reading is closed. Default 8 MiB.
     pub max_outbox_bytes: u32,
@@ -97,7 +107,7 @@ pub struct emcp_config {
     pub max_json_depth: u32,
     /// Messages in one batch (revision 2025-03-26). Default 64.
     pub max_batch: u32,
-    /// Tools on one page of tools/list. Default 100.
+    /// Elements on one page of a list. Default 100.
     pub page_size: u32,
     /// Milliseconds for a whole request head. Default 10 000.
     pub head_timeout_ms: u32,
@@ -116,17 +126,60 @@ pub struct emcp_config {
     pub keepalive_ms: u32,
     /// Milliseconds between pings on a silent WebSocket. Default 30 000.
     pub ping_ms: u32,
-    /// Milliseconds over which changes of the tool list become one notification. Default 250.
+    /// Milliseconds over which changes become one notification. Default 250.
     pub coalesce_ms: u32,
     /// Least milliseconds between two progress reports of one call. Default 50.
     pub progress_ms: u32,
     /// Milliseconds that emcp_stop gives running calls. Default 2000.
     pub stop_ms: u32,
-    /// Milliseconds that clients may keep the list of tools (revision 2026-07-28). Default 0.
+    /// Milliseconds that clients may keep lists (revision 2026-07-28). Default 0.
     pub cache_ttl_ms: u32,
     /// Log lines and audit records that wait for emcp_dispatch(), together at most 8 MiB. Default
     /// 1024.
     pub max_records: u32,
+    /// Milliseconds that clients may keep the answer to server/discover (revision 2026-07-28).
+    /// Default: cache_ttl_ms.
+    pub discover_ttl_ms: u32,
+    /// Likewise the list of tools. Default: cache_ttl_ms.
+    pub tools_ttl_ms: u32,
+    /// Likewise the lists of resources and templates. Default: cache_ttl_ms.
+    pub resources_ttl_ms: u32,
+    /// Likewise the list of prompts. Default: cache_ttl_ms.
+    pub prompts_ttl_ms: u32,
+    /// Likewise what was read from a resource that says no time of its own. Default 0.
+    pub read_ttl_ms: u32,
+    /// Resources that one session or listen stream may subscribe to. Default 256.
+    pub max_subscriptions: u32,
+    /// Completions per second of one principal, or else of one address. Default 20.
+    pub max_completions_per_second: u32,
+    /// Times that one call may ask. Default 16.
+    pub max_rounds: u32,
+    /// Bytes that a call may remember between its questions, answers included. Default 64 KiB:
+    /// clients of revision 2026-07-28 carry them.
+    pub max_state_bytes: u32,
+    /// Milliseconds that a client of revision 2026-07-28 has to come back with its answers. Default
+    /// 10 minutes.
+    pub state_ttl_ms: u32,
+    /// Milliseconds that older clients have to answer. Default 5 minutes.
+    pub ask_timeout_ms: u32,
+    /// Tasks that run or whose end is kept; the oldest ended one makes room. Default 256.
+    pub max_tasks: u32,
+    /// Bytes of results that ended tasks keep. Default 64 MiB.
+    pub max_task_bytes: u32,
+    /// Milliseconds of a task whose tool has no timeout_ms. Default 1 hour.
+    pub task_timeout_ms: u32,
+    /// Milliseconds that a task is kept after it could have ended. Default 1 hour.
+    pub task_ttl_ms: u32,
+    /// Milliseconds between two looks of a client at a task, as it is advised. Default 1000.
+    pub task_poll_ms: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Signs what clients of revision 2026-07-28 carry between two questions: at least 32 bytes of
+    /// text, the same in all servers behind one address. Default: random, so that a restart forgets
+    /// the questions that are under way.
+    pub state_secret: *const c_char,
+    /// The secret before this one, accepted until nothing signed with it is under way.
+    pub state_secret_previous: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers and raw pointers.
@@ -138,7 +191,7 @@ unsafe impl Sized32 for emcp_config {}
 /// `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
 ///
 /// Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
-/// a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, or a text is impossible; EMCP_E_ABI when the
+/// a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, a secret is too short, or a text is impossible; EMCP_E_ABI when the
 /// program was built for a newer library.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_create(
@@ -190,7 +243,14 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         | EMCP_F_NO_LEGACY_SSE
         | EMCP_F_NO_WEBSOCKET
         | EMCP_F_HOST
-        | EMCP_F_NO_IO_THREAD;
+        | EMCP_F_NO_IO_THREAD
+        | EMCP_F_RESOURCES
+        | EMCP_F_PROMPTS
+        | EMCP_F_TASKS
+        | EMCP_F_PUBLIC_CACHE;
+    if config.reserved != 0 {
+        return Err(Failure::invalid("reserved is not 0"));
+    }
     if config.flags & !known != 0 {
         return Err(Failure::invalid(format!("config has unknown flags: {:#x}", config.flags)));
     }
@@ -200,7 +260,11 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         websocket: config.flags & EMCP_F_NO_WEBSOCKET == 0,
         run: if config.flags & EMCP_F_HOST != 0 { Run::Host } else { Run::Pool },
         io_threads: usize::from(config.flags & EMCP_F_NO_IO_THREAD == 0),
-        cache_ttl: Duration::from_millis(config.cache_ttl_ms.into()),
+        cache: cache(config),
+        public_cache: config.flags & EMCP_F_PUBLIC_CACHE != 0,
+        resources: config.flags & EMCP_F_RESOURCES != 0,
+        prompts: config.flags & EMCP_F_PROMPTS != 0,
+        tasks: config.flags & EMCP_F_TASKS != 0,
         ..Options::default()
     };
     count(&mut options.workers, config.workers);
@@ -215,7 +279,23 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
     if let Some(origins) = text("allowed_origins", config.allowed_origins)? {
         options.allowed_origins = list(origins);
     }
+    options.state_secret = text("state_secret", config.state_secret)?.map(Secret::new);
+    let previous = text("state_secret_previous", config.state_secret_previous)?;
+    options.state_secret_previous = previous.map(Secret::new);
     Ok(options)
+}
+
+fn cache(config: &emcp_config) -> CacheTimes {
+    let ms =
+        |own: u32, common: u32| Duration::from_millis(if own > 0 { own } else { common }.into());
+    let common = config.cache_ttl_ms;
+    CacheTimes {
+        discover: ms(config.discover_ttl_ms, common),
+        tools: ms(config.tools_ttl_ms, common),
+        resources: ms(config.resources_ttl_ms, common),
+        prompts: ms(config.prompts_ttl_ms, common),
+        read: ms(config.read_ttl_ms, 0),
+    }
 }
 
 fn limits(config: &emcp_config) -> Limits {
@@ -243,6 +323,19 @@ fn limits(config: &emcp_config) -> Limits {
     count(&mut limits.json_depth, config.max_json_depth);
     count(&mut limits.batch, config.max_batch);
     count(&mut limits.page, config.page_size);
+    count(&mut limits.subscriptions, config.max_subscriptions);
+    if config.max_completions_per_second > 0 {
+        limits.completions_per_second = config.max_completions_per_second;
+    }
+    count(&mut limits.rounds, config.max_rounds);
+    count(&mut limits.state_bytes, config.max_state_bytes);
+    count(&mut limits.tasks, config.max_tasks);
+    count(&mut limits.task_bytes, config.max_task_bytes);
+    time(&mut limits.state_time, config.state_ttl_ms);
+    time(&mut limits.ask_time, config.ask_timeout_ms);
+    time(&mut limits.task_time, config.task_timeout_ms);
+    time(&mut limits.task_ttl, config.task_ttl_ms);
+    time(&mut limits.task_poll, config.task_poll_ms);
     time(&mut limits.head_time, config.head_timeout_ms);
     time(&mut limits.body_time, config.body_timeout_ms);
     time(&mut limits.idle_time, config.idle_timeout_ms);

@@ -3,8 +3,8 @@
 use emcp_core::Error;
 
 use crate::status::{
-    EMCP_E_BUSY, EMCP_E_CANCELED, EMCP_E_DENIED, EMCP_E_EXISTS, EMCP_E_INVALID, EMCP_E_IO,
-    EMCP_E_LIMIT, EMCP_E_NOT_FOUND, EMCP_E_STATE, EMCP_E_TIMEDOUT,
+    EMCP_E_BUSY, EMCP_E_CANCELED, EMCP_E_CAPABILITY, EMCP_E_DENIED, EMCP_E_EXISTS, EMCP_E_INVALID,
+    EMCP_E_IO, EMCP_E_LIMIT, EMCP_E_NOT_FOUND, EMCP_E_REFUSED, EMCP_E_STATE, EMCP_E_TIMEDOUT,
 };
 
 /// What functions of this crate return before the border turns it into a number.
@@ -39,6 +39,8 @@ impl From<Error> for Failure {
             Error::Limit(_) => EMCP_E_LIMIT,
             Error::Busy(_) => EMCP_E_BUSY,
             Error::Cancelled => EMCP_E_CANCELED,
+            Error::Capability(_) => EMCP_E_CAPABILITY,
+            Error::Refused(_) => EMCP_E_REFUSED,
             Error::Denied { .. } => EMCP_E_DENIED,
             Error::TimedOut(_) => EMCP_E_TIMEDOUT,
             Error::Io(_) => EMCP_E_IO,

@@ -3,14 +3,17 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
-use emcp_core::{Audit, Hooks, Level, Outcome};
+use emcp_core::{Audit, Caller, Hooks, Item, Level, Outcome};
 
+use crate::call::{
+    EMCP_KIND_PROMPT, EMCP_KIND_RESOURCE, EMCP_KIND_TEMPLATE, EMCP_KIND_TOOL, emcp_who,
+};
 use crate::callback::{User, callback};
 use crate::failure::Failure;
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, take};
-use crate::status::{EMCP_E_CANCELED, EMCP_E_INVALID, EMCP_E_TIMEDOUT, EMCP_OK};
+use crate::status::{EMCP_E_CANCELED, EMCP_E_INVALID, EMCP_E_TIMEDOUT, EMCP_NEED_INPUT, EMCP_OK};
 use crate::text::emcp_str;
 
 /// One finished call. The views are valid during the hook.
@@ -21,15 +24,16 @@ pub struct emcp_audit {
     pub size: u32,
     /// EMCP_OK: answered with a result. EMCP_E_INVALID: answered with a failure of the tool or a
     /// protocol error. EMCP_E_CANCELED, EMCP_E_TIMEDOUT: ended before it was answered.
+    /// EMCP_NEED_INPUT: answered with questions; the client comes back with another call.
     pub outcome: i32,
-    /// Microseconds from the call's arrival to the start of the tool function.
+    /// Microseconds from the call's arrival to the start of the call function.
     pub queue_us: u64,
-    /// Microseconds from the start of the tool function to the answer.
+    /// Microseconds from the start of the call function to the answer.
     pub run_us: u64,
     /// Bytes of the answer; 0 when none was sent.
     pub bytes_out: u64,
-    /// The tool.
-    pub tool: emcp_str,
+    /// The tool or prompt, or the URI of the resource.
+    pub name: emcp_str,
     /// Its arguments as JSON text. May hold what must not be logged.
     pub arguments: emcp_str,
     /// As in emcp_who.
@@ -48,6 +52,14 @@ pub struct emcp_audit {
     pub traceparent: emcp_str,
     /// As in emcp_who.
     pub principal: emcp_str,
+    /// As in emcp_who.
+    pub tracestate: emcp_str,
+    /// As in emcp_who.
+    pub baggage: emcp_str,
+    /// What was called: EMCP_KIND_*.
+    pub kind: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -82,6 +94,19 @@ pub struct emcp_hooks {
     pub thread_stop: Option<unsafe extern "C" fn(name: *const c_char, user: *mut c_void)>,
     /// Handed to every hook. Must stay valid until emcp_destroy() has returned.
     pub user: *mut c_void,
+    /// Tells whether `who` may see and call something: not 0 if so. `kind` is EMCP_KIND_TOOL,
+    /// EMCP_KIND_RESOURCE, EMCP_KIND_TEMPLATE or EMCP_KIND_PROMPT, `name` its name, URI or template,
+    /// NUL-terminated. What `who` may not is left out of lists, and a call of it is answered as if it
+    /// did not exist. Asked for each element of each list, so it must be quick. NULL: everybody may
+    /// everything.
+    pub allow: Option<
+        unsafe extern "C" fn(
+            who: *const emcp_who,
+            kind: i32,
+            name: *const c_char,
+            user: *mut c_void,
+        ) -> i32,
+    >,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`; a raw pointer and optional function
@@ -128,6 +153,15 @@ fn closures(hooks: &emcp_hooks) -> Hooks {
             callback(|| unsafe { audit(&record, user.pointer()) });
         }));
     }
+    if let Some(allow) = hooks.allow {
+        closures.allow = Some(Box::new(move |caller: &Caller, item: Item, name: &str| {
+            let (who, name) = (emcp_who::of(caller), terminated(name));
+            // SAFETY: as above for the caller and the name.
+            let is_allowed =
+                callback(|| unsafe { allow(&who, kind(item), name.as_ptr(), user.pointer()) });
+            is_allowed != 0
+        }));
+    }
     closures.thread_start = hooks.thread_start.map(|hook| thread_hook(hook, user));
     closures.thread_stop = hooks.thread_stop.map(|hook| thread_hook(hook, user));
     closures
@@ -154,11 +188,12 @@ fn view(record: &Audit<'_>) -> emcp_audit {
             Outcome::Failed => EMCP_E_INVALID,
             Outcome::Cancelled => EMCP_E_CANCELED,
             Outcome::TimedOut => EMCP_E_TIMEDOUT,
+            Outcome::InputRequired => EMCP_NEED_INPUT,
         },
         queue_us: record.queued.as_micros() as u64,
         run_us: record.ran.as_micros() as u64,
         bytes_out: record.bytes_out,
-        tool: emcp_str::view(record.tool),
+        name: emcp_str::view(record.name),
         arguments: emcp_str::view(record.arguments),
         client_name: emcp_str::view(&caller.client_name),
         client_version: emcp_str::view(&caller.client_version),
@@ -168,6 +203,19 @@ fn view(record: &Audit<'_>) -> emcp_audit {
         remote_addr: emcp_str::view(&caller.remote_addr),
         traceparent: emcp_str::view(&caller.traceparent),
         principal: emcp_str::view(&caller.principal),
+        tracestate: emcp_str::view(&caller.tracestate),
+        baggage: emcp_str::view(&caller.baggage),
+        kind: record.kind as i32,
+        reserved: 0,
+    }
+}
+
+fn kind(item: Item) -> i32 {
+    match item {
+        Item::Tool => EMCP_KIND_TOOL,
+        Item::Resource => EMCP_KIND_RESOURCE,
+        Item::Template => EMCP_KIND_TEMPLATE,
+        Item::Prompt => EMCP_KIND_PROMPT,
     }
 }
 

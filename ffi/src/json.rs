@@ -13,8 +13,8 @@ use emcp_core::{Error, JsonWriter};
 use crate::call_state::{call, emcp_call};
 use crate::failure::{Failure, Result};
 use crate::guard::{guard, guard_status, lock, report};
-use crate::status::EMCP_E_STATE;
-use crate::text::{NUL, bytes};
+use crate::status::{EMCP_E_STATE, EMCP_OK};
+use crate::text::{NUL, bytes, emcp_str};
 
 /// A JSON text that is being written.
 pub struct emcp_json {
@@ -202,7 +202,27 @@ pub unsafe extern "C" fn emcp_json_commit(json: *mut emcp_json) -> i32 {
     })
 }
 
-/// Gives a text up. NULL is fine. Not after emcp_json_commit().   Since 0.1
+/// Gives the text itself, for example for emcp_put_resource_text(), and frees the writer, whatever
+/// this returns. The view has a NUL behind it and lives as long as the call.
+///
+/// Returns as emcp_json_commit(), and EMCP_E_INVALID when `out` is NULL.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_json_text(json: *mut emcp_json, out: *mut emcp_str) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to commit or free a writer once.
+        let (call, writer) = unsafe { take(json)? };
+        if out.is_null() {
+            return Err(Failure::invalid("out is NULL"));
+        }
+        let text = writer.finish()?;
+        let text = call.text(format!("json {}", call.next_text()), || Ok(text))?;
+        // SAFETY: not NULL; the header obliges the caller to pass a pointer that can be written.
+        unsafe { out.write(text) };
+        Ok(EMCP_OK)
+    })
+}
+
+/// Gives a text up. NULL is fine. Not after emcp_json_commit() or emcp_json_text().   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_json_free(json: *mut emcp_json) {
     // SAFETY: the header obliges the caller to commit or free a writer once.

@@ -1,8 +1,13 @@
 //! Answering a call.
 //!
-//! Pieces are put together and sent by emcp_finish(), or by returning EMCP_OK from the tool
+//! Pieces are put together and sent by emcp_finish(), or by returning EMCP_OK from the call
 //! function. All functions copy what they are given and may be called from any thread. A piece
 //! that is refused leaves nothing behind: the call can still be answered.
+//!
+//! What a piece becomes depends on what was called. In a tool it is a block of the result. In a
+//! prompt it is a message. In a resource text, bytes and JSON are the contents that were asked for,
+//! emcp_put_resource_text() and emcp_put_resource_blob() those of another resource. A completion
+//! has values only.
 //!
 //! Besides their own, all of them return EMCP_E_INVALID for NULL and text that is not what it
 //! should be; EMCP_E_LIMIT when the result would be above max_result_bytes; EMCP_E_STATE when the
@@ -10,7 +15,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use emcp_core::{Content, JsonWriter, ToolResult};
+use emcp_core::{Content, JsonWriter, Role};
 
 use crate::call_state::{call, emcp_call};
 use crate::draft::base64_bytes;
@@ -37,7 +42,8 @@ pub unsafe extern "C" fn emcp_put_text(
 
 /// Sets structuredContent from JSON text of any type; replaces what was set before. Clients that
 /// cannot read it, and everybody when there is no text, get it as text too: while no text is there
-/// it counts twice against the limit. `len` may be EMCP_NUL.   Since 0.1
+/// it counts twice against the limit. In resources and prompts it is text. `len` may be EMCP_NUL.
+/// Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_put_json(
     call: *mut emcp_call,
@@ -99,6 +105,80 @@ unsafe fn put_media(
         // SAFETY: passed on to our caller.
         let data = unsafe { self::data("data", data, len)? };
         call.put(|draft| draft.push(mime.len() + base64_bytes(data.len()), || Ok(make(mime, data))))
+    })
+}
+
+/// Appends the bytes of the resource that was asked for; emcp encodes them. For tools and prompts
+/// there is emcp_put_resource_blob().   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_put_blob(
+    call: *mut emcp_call,
+    data: *const c_void,
+    len: usize,
+) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        // SAFETY: the header obliges the caller to pass `len` bytes.
+        let data = unsafe { self::data("data", data, len)? };
+        call.put(|draft| draft.push_blob(data))
+    })
+}
+
+/// The person speaks.
+pub const EMCP_ROLE_USER: i32 = 1;
+/// The model speaks.
+pub const EMCP_ROLE_ASSISTANT: i32 = 2;
+
+/// Says who speaks in the messages of a prompt that are put from here on: EMCP_ROLE_*. Until then
+/// it is the user.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_put_role(call: *mut emcp_call, role: i32) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        let role = match role {
+            EMCP_ROLE_USER => Role::User,
+            EMCP_ROLE_ASSISTANT => Role::Assistant,
+            _ => return Err(Failure::invalid(format!("{role} is not EMCP_ROLE_*"))),
+        };
+        call.put(|draft| draft.set_role(role))
+    })
+}
+
+/// Says what the messages of a prompt are for.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_put_description(call: *mut emcp_call, text: *const c_char) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        // SAFETY: the header obliges the caller to pass a string or NULL.
+        let text = unsafe { repaired(text) }.ok_or_else(|| Failure::invalid("text is NULL"))?;
+        call.put(|draft| draft.set_description(&text))
+    })
+}
+
+/// Appends a value to a completion.
+///
+/// Returns EMCP_E_LIMIT from the 101st on: stop then, the client is told that there are more.
+/// Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_put_value(call: *mut emcp_call, value: *const c_char) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        let call = unsafe { self::call(call)? };
+        // SAFETY: the header obliges the caller to pass a string or NULL.
+        let value = unsafe { repaired(value) }.ok_or_else(|| Failure::invalid("value is NULL"))?;
+        call.put(|draft| draft.push_value(&value))
+    })
+}
+
+/// Says how many values there are altogether, those that were not put included.   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_put_value_total(call: *mut emcp_call, total: u64) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        unsafe { self::call(call)? }.put(|draft| draft.set_total(total))
     })
 }
 
@@ -188,7 +268,7 @@ pub unsafe extern "C" fn emcp_put_content(
     })
 }
 
-/// Sets _meta of the result from the text of a JSON object. `len` may be EMCP_NUL.   Since 0.1
+/// Sets _meta of a tool's result from the text of a JSON object. `len` may be EMCP_NUL.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_put_meta(
     call: *mut emcp_call,
@@ -227,7 +307,7 @@ pub unsafe extern "C" fn emcp_put_truncated(
 
 /// Answers the call with what was put; with nothing, when nothing was. Only once.
 ///
-/// Not needed in a tool function, which returns EMCP_OK instead. The reference stays the caller's:
+/// Not needed in a call function, which returns EMCP_OK instead. The reference stays the caller's:
 /// give it back with emcp_call_unref(). The audit hook runs before this returns.
 ///
 /// Returns EMCP_OK; EMCP_E_CANCELED; EMCP_E_STATE the second time.   Since 0.1
@@ -239,8 +319,8 @@ pub unsafe extern "C" fn emcp_finish(call: *mut emcp_call) -> i32 {
     })
 }
 
-/// Answers the call with a failure that the model sees: say what went wrong and what to try
-/// instead. What was put is dropped. Only once.
+/// Answers the call with a failure: say what went wrong and what to try instead. The model sees it
+/// when a tool was called; otherwise it is a JSON-RPC error. What was put is dropped. Only once.
 ///
 /// Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1
 #[unsafe(no_mangle)]
@@ -250,7 +330,19 @@ pub unsafe extern "C" fn emcp_fail(call: *mut emcp_call, text: *const c_char) ->
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
         let text = unsafe { repaired(text) }.ok_or_else(|| Failure::invalid("text is NULL"))?;
-        call.answer(|call, _| call.reply(ToolResult::error(text)))
+        call.answer(|call, _| call.fail(text))
+    })
+}
+
+/// Answers that there is no resource at the URI that was asked for, in the words of the client's
+/// revision. Only once.
+///
+/// Returns as emcp_finish().   Since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emcp_fail_not_found(call: *mut emcp_call) -> i32 {
+    guard_status(|| {
+        // SAFETY: the header obliges the caller to hold a reference.
+        unsafe { self::call(call)? }.answer(|call, _| call.fail_not_found())
     })
 }
 

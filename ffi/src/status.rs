@@ -6,8 +6,10 @@ use crate::guard::{guard, last_error};
 
 /// Done.
 pub const EMCP_OK: i32 = 0;
-/// From a tool function: the answer comes later, from any thread.
+/// From a call function: the answer comes later, from any thread.
 pub const EMCP_PENDING: i32 = 1;
+/// From a call function: send what emcp_need_*() has noted; the function runs again with the answers.
+pub const EMCP_NEED_INPUT: i32 = 2;
 /// An argument is wrong: NULL, bad JSON, a bad schema, a bad name, an unknown flag.
 pub const EMCP_E_INVALID: i32 = -1;
 /// The right call at the wrong moment.
@@ -38,6 +40,10 @@ pub const EMCP_E_AGAIN: i32 = -13;
 pub const EMCP_E_EOF: i32 = -14;
 /// The client may not come in.
 pub const EMCP_E_DENIED: i32 = -15;
+/// The client did not declare what is needed to do that.
+pub const EMCP_E_CAPABILITY: i32 = -16;
+/// The client answered a question with an error.
+pub const EMCP_E_REFUSED: i32 = -17;
 
 /// Describes a status in a few words, for example "not found". Never NULL, also for numbers that
 /// are no status.
@@ -78,6 +84,7 @@ pub(crate) fn message(status: i32) -> &'static CStr {
     match status {
         EMCP_OK => c"ok",
         EMCP_PENDING => c"answer pending",
+        EMCP_NEED_INPUT => c"input needed",
         EMCP_E_INVALID => c"invalid argument",
         EMCP_E_STATE => c"wrong state",
         EMCP_E_EXISTS => c"already exists",
@@ -93,6 +100,8 @@ pub(crate) fn message(status: i32) -> &'static CStr {
         EMCP_E_AGAIN => c"nothing yet",
         EMCP_E_EOF => c"no more",
         EMCP_E_DENIED => c"not allowed in",
+        EMCP_E_CAPABILITY => c"the client cannot do that",
+        EMCP_E_REFUSED => c"the client refused to answer",
         _ => c"unknown status",
     }
 }

@@ -4,12 +4,13 @@ use std::ffi::{c_char, c_void};
 use std::slice;
 use std::time::Duration;
 
-use emcp_core::{Call, Param, ParamKind, Tool, ToolFlags};
+use emcp_core::{Param, ParamKind, TaskSupport, Tool, ToolFlags};
 
 use crate::call_state::emcp_call;
-use crate::callback::{User, callback, refuse_inside_hook, tool_callback};
+use crate::callback::refuse_inside_hook;
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
+use crate::host_user::HostUser;
 use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, take};
 use crate::status::EMCP_OK;
@@ -40,20 +41,27 @@ pub const EMCP_T_OPEN_WORLD: u32 = 8;
 /// Run at once, on the I/O thread or inside emcp_http_body() or emcp_peer_feed(): for functions
 /// that take microseconds and never block. With EMCP_F_HOST it has no effect.
 pub const EMCP_T_INLINE: u32 = 16;
+/// May take long. A client that knows tasks gets a handle at once and asks for the answer when it
+/// likes; to all others nothing changes.
+pub const EMCP_T_LONG: u32 = 32;
+/// Runs as a task only: clients that do not know tasks are refused. Counts as EMCP_T_LONG.
+pub const EMCP_T_TASK: u32 = 64;
 
-/// Frees what a tool's `user` points to.
+/// Frees what the `user` of a tool, a resource or a prompt points to.
 pub type emcp_free_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// A tool function. Runs on a worker thread, several at once, also for the same tool; with
-/// EMCP_T_INLINE where the call comes in; with EMCP_F_HOST inside emcp_dispatch(). `call` is valid
-/// until it returns, longer with emcp_call_ref().
+/// A function that serves calls of a tool, a resource or a prompt. Runs on a worker thread, several
+/// at once, also for the same tool; with EMCP_T_INLINE where the call comes in; with EMCP_F_HOST
+/// inside emcp_dispatch(). `call` is valid until it returns, longer with emcp_call_ref().
 ///
 /// Returns EMCP_OK: emcp sends what was put, unless the function has finished the call itself.
-/// EMCP_PENDING: whoever holds a reference answers later. A negative status: the model sees a
+/// EMCP_PENDING: whoever holds a reference answers later. EMCP_NEED_INPUT: emcp asks what
+/// emcp_need_*() has noted, and calls the function again, from its start, when it is answered.
+/// EMCP_E_CAPABILITY: the client hears what it would have to declare. Another negative status: a
 /// failure with the text of emcp_strerror(), unless the call was answered already.
 ///
 /// Neither longjmp() nor a C++ exception may leave it.
-pub type emcp_tool_fn =
+pub type emcp_call_fn =
     Option<unsafe extern "C" fn(call: *mut emcp_call, user: *mut c_void) -> i32>;
 
 /// One parameter of a tool. Never grows: a table of them is an array.
@@ -110,20 +118,25 @@ pub struct emcp_tool {
     pub icons: *const c_char,
     /// JSON object for _meta, or NULL.
     pub meta: *const c_char,
-    /// Milliseconds of one call. Default: tool_timeout_ms of the server.
+    /// Milliseconds of one call. Default: tool_timeout_ms of the server, or task_timeout_ms for one
+    /// that has become a task.
     pub timeout_ms: u32,
     /// Bytes of one result. Default: max_result_bytes of the server.
     pub max_result_bytes: u32,
     /// Calls at once; above it clients hear "busy". Default: no bound of its own.
     pub max_concurrent: u32,
     /// The function. Required.
-    pub call: emcp_tool_fn,
+    pub call: emcp_call_fn,
     /// Handed to `call`; used by several threads at once.
     pub user: *mut c_void,
     /// Runs once with `user` when the tool is gone and its last call has ended, on any thread;
     /// also when emcp_tool_add() fails. With EMCP_F_HOST inside emcp_dispatch(), but for a failed
     /// emcp_tool_add(), which may call it itself. NULL: nothing to free.
     pub free_user: emcp_free_fn,
+    /// The resource, "ui://...", that shows the result in clients with a place for it (MCP Apps), or
+    /// NULL. Add it too: its mime is "text/html;profile=mcp-app". What the tool puts must say the
+    /// same to all other clients.
+    pub ui: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -154,7 +167,7 @@ pub unsafe extern "C" fn emcp_tool_add(server: *mut emcp_server, tool: *const em
         // SAFETY: the header obliges the caller to say the struct's true size.
         let taken = unsafe { take("tool", tool)? };
         // First of all: from here on every way out frees `user`.
-        let user = ToolUser { user: User::new(taken.value.user), free: taken.value.free_user };
+        let user = HostUser::new(taken.value.user, taken.value.free_user);
         let tool = taken.checked()?;
         // SAFETY: the header obliges the caller to keep the server alive.
         let server = unsafe { self::server(server)? };
@@ -207,31 +220,6 @@ pub unsafe extern "C" fn emcp_tool_enable(
     })
 }
 
-/// The host's pointer of one tool, freed once when dropped.
-struct ToolUser {
-    user: User,
-    free: emcp_free_fn,
-}
-
-impl ToolUser {
-    fn run(&self, function: unsafe extern "C" fn(*mut emcp_call, *mut c_void) -> i32, call: Call) {
-        let call = emcp_call::new(call);
-        // SAFETY: the header obliges the host to pass a function of this type, and `call` lives
-        // until it returns.
-        let status = tool_callback(|| unsafe { function(call.pointer(), self.user.pointer()) });
-        call.settle(status);
-    }
-}
-
-impl Drop for ToolUser {
-    fn drop(&mut self) {
-        if let Some(free) = self.free {
-            // SAFETY: the header obliges the host to pass a function that takes this pointer.
-            callback(|| unsafe { free(self.user.pointer()) });
-        }
-    }
-}
-
 /// # Safety
 /// Every text in `tool` is NULL or a NUL-terminated string, `params` is NULL or has `params_len`
 /// entries.
@@ -267,12 +255,20 @@ unsafe fn describe(tool: &emcp_tool) -> Result<Tool> {
     if let Some(meta) = text("meta", tool.meta)? {
         described = described.meta(meta)?;
     }
+    if let Some(ui) = text("ui", tool.ui)? {
+        described = described.ui(ui)?;
+    }
     Ok(described)
 }
 
 fn flags(bits: u32) -> Result<ToolFlags> {
-    let known =
-        EMCP_T_WRITE | EMCP_T_DESTRUCTIVE | EMCP_T_IDEMPOTENT | EMCP_T_OPEN_WORLD | EMCP_T_INLINE;
+    let known = EMCP_T_WRITE
+        | EMCP_T_DESTRUCTIVE
+        | EMCP_T_IDEMPOTENT
+        | EMCP_T_OPEN_WORLD
+        | EMCP_T_INLINE
+        | EMCP_T_LONG
+        | EMCP_T_TASK;
     if bits & !known != 0 {
         return Err(Failure::invalid(format!("tool has unknown flags: {bits:#x}")));
     }
@@ -282,22 +278,40 @@ fn flags(bits: u32) -> Result<ToolFlags> {
         idempotent: bits & EMCP_T_IDEMPOTENT != 0,
         open_world: bits & EMCP_T_OPEN_WORLD != 0,
         inline: bits & EMCP_T_INLINE != 0,
+        task: match bits & (EMCP_T_LONG | EMCP_T_TASK) {
+            0 => TaskSupport::Never,
+            EMCP_T_LONG => TaskSupport::Optional,
+            _ => TaskSupport::Required,
+        },
     })
 }
 
 /// # Safety
 /// As for [`describe`].
 unsafe fn params(tool: &emcp_tool) -> Result<Vec<Param>> {
-    if tool.params_len == 0 {
-        return Ok(Vec::new());
-    }
-    if tool.params.is_null() || tool.params_len > 1024 {
-        return Err(Failure::invalid(format!("params has {} entries", tool.params_len)));
-    }
-    // SAFETY: not NULL, the rest is passed on to our caller.
-    let table = unsafe { slice::from_raw_parts(tool.params, tool.params_len) };
+    // SAFETY: passed on to our caller.
+    let table = unsafe { table("params", tool.params, tool.params_len)? };
     // SAFETY: passed on to our caller.
     table.iter().map(|entry| unsafe { param(entry) }).collect()
+}
+
+/// The entries of a table of parameters.
+///
+/// # Safety
+/// `params` is NULL or has `len` entries that stay for `'a`.
+pub(crate) unsafe fn table<'a>(
+    what: &str,
+    params: *const emcp_param,
+    len: usize,
+) -> Result<&'a [emcp_param]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if params.is_null() || len > 1024 {
+        return Err(Failure::invalid(format!("{what} has {len} entries")));
+    }
+    // SAFETY: not NULL, the rest is passed on to our caller.
+    Ok(unsafe { slice::from_raw_parts(params, len) })
 }
 
 /// # Safety

@@ -1,35 +1,48 @@
-//! What a tool may know and say about its call.
+//! What a function of the host may know and say about its call.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::CallKind;
 use super::state::CallState;
 use crate::caller::Caller;
 use crate::cancel::CancelReason;
+use crate::error::Result;
 use crate::hooks::Outcome;
+use crate::input::{Need, Question};
 use crate::level::Level;
 use crate::sync::lock;
 
-/// What a tool may know and say about its call, from any thread, also after it has been answered.
+/// What a function of the host may know and say about its call, from any thread, also after it has been answered.
 #[derive(Clone)]
 pub struct CallHandle(pub(super) Arc<CallState>);
 
 impl CallHandle {
-    /// The name of the called tool.
-    pub fn tool(&self) -> &str {
-        &self.0.tool
+    /// What is called.
+    pub fn kind(&self) -> CallKind {
+        self.0.kind
     }
 
-    /// The arguments as JSON text, checked against the input schema; `{}` when there are none.
-    /// Integers stand as the client wrote them, however large.
+    /// The name of the tool or prompt, or the URI of the resource that was asked for; for a
+    /// completion the prompt or the template that it belongs to.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The arguments as JSON text, `{}` when there are none: of a tool, checked against its input
+    /// schema; of a prompt; the variables of a template; for a completion, what the other arguments
+    /// have already. Integers stand as the client wrote them, however large.
     pub fn arguments(&self) -> &str {
         self.0.arguments.get()
+    }
+
+    /// For a completion, the argument or variable to complete and what the user has typed of it.
+    pub fn completing(&self) -> Option<(&str, &str)> {
+        let completing = self.0.completing.as_ref()?;
+        Some((&completing.argument, &completing.value))
     }
 
     /// `params._meta` as JSON text, if the client sent it.
@@ -54,9 +67,9 @@ impl CallHandle {
         }
     }
 
-    /// When the call times out.
+    /// When the call times out. Asking the user or becoming a task moves it.
     pub fn deadline(&self) -> Instant {
-        self.0.deadline
+        *lock(&self.0.deadline)
     }
 
     /// Bytes that the result may take; see [`ToolResult::bytes`].
@@ -116,15 +129,64 @@ impl CallHandle {
 
     /// Tells whether the client declared the capability `name`, for example `sampling`.
     pub fn has_capability(&self, name: &str) -> bool {
-        #[derive(Deserialize)]
-        struct Capabilities<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
-        let declared = match self.0.legacy_session() {
-            Some(session) => session.handshake().map(|settled| settled.capabilities),
-            None => self.0.meta.capabilities.clone(),
-        };
-        let Some(declared) = declared else { return false };
-        serde_json::from_str::<Capabilities<'_>>(&declared)
-            .is_ok_and(|capabilities| capabilities.0.contains_key(name))
+        self.0.with_capabilities(|capabilities| capabilities.has(name))
+    }
+
+    /// Tells whether the client declared the extension `id`, for example
+    /// `io.modelcontextprotocol/ui`.
+    pub fn has_extension(&self, id: &str) -> bool {
+        self.0.with_capabilities(|capabilities| capabilities.has_extension(id))
+    }
+
+    /// The answer to `question`, or notes that it is to be asked: with [`Need::Asked`] ask what
+    /// else is needed, then hand the call to [`Call::ask`](super::Call::ask). The function runs
+    /// again from its start, and this gives the answer then. `key` names the question in this call.
+    ///
+    /// The function decides in the same way in every round; it must not act before its last
+    /// question is answered.
+    ///
+    /// # Errors
+    /// [`Error::Capability`](crate::Error::Capability) when the client cannot be asked; go on
+    /// without, or fail with [`Call::fail_unanswerable`](super::Call::fail_unanswerable).
+    /// [`Error::Refused`](crate::Error::Refused) when it answered with an error.
+    /// [`Error::Limit`](crate::Error::Limit) when the call has asked too much.
+    /// [`Error::State`](crate::Error::State) for a completion, which cannot ask.
+    pub fn need(&self, key: &str, question: Question) -> Result<Need> {
+        self.0.need(key, question)
+    }
+
+    /// Keeps `bytes` for the next time that the function runs. A modern client carries them: it can
+    /// read them, but not change them unnoticed.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) above `limits.state_bytes`.
+    pub fn keep(&self, bytes: &[u8]) -> Result<()> {
+        lock(&self.0.asking).keep(bytes, &self.0.env.limits)
+    }
+
+    /// What was kept when the function ran before; empty in the first round.
+    pub fn kept(&self) -> Arc<[u8]> {
+        lock(&self.0.asking).kept()
+    }
+
+    /// Makes a task of this call: its client gets a handle at once and asks for the answer when it
+    /// likes. For tools that find out while they run that it will take long; see
+    /// [`TaskSupport`](crate::TaskSupport) for those that know before.
+    ///
+    /// # Errors
+    /// [`Error::Capability`](crate::Error::Capability) when the client does not know tasks: just go
+    /// on. [`Error::Limit`](crate::Error::Limit) when there are too many.
+    /// [`Error::State`](crate::Error::State) when it is one already, has ended or is no tool call.
+    pub fn begin_task(&self) -> Result<()> {
+        self.0.begin_task()
+    }
+
+    /// Says in a few words what the task is doing, for whoever asks for it. Nothing happens when
+    /// the call is no task.
+    pub fn set_task_status(&self, text: &str) {
+        if let Some(task) = self.0.task.get() {
+            task.set_message(text);
+        }
     }
 
     /// Closes the client's connection and keeps the call: the client comes back for the answer
@@ -134,11 +196,10 @@ impl CallHandle {
         lock(&self.0.sink).as_ref().is_some_and(|sink| sink.disconnect(retry))
     }
 
-    /// Answers that the tool cannot run at the moment.
+    /// Answers that the host cannot do it at the moment.
     pub(crate) fn refuse_busy(&self) {
         let state = &self.0;
-        let reply =
-            state.answer_error(format!("{} is busy; try again in a few seconds", state.tool));
+        let reply = state.failure(format!("{} is busy; try again in a few seconds", state.name));
         state.end(Outcome::Failed, Some(reply));
     }
 

@@ -1,47 +1,56 @@
-//! One tool call, from its acceptance to its one answer.
+//! One call of a function of the host, from its acceptance to its one answer.
 
+mod as_task;
+mod dialogue;
 mod handle;
+mod host_fn;
+mod kind;
 mod progress;
+mod services;
 mod slots;
 mod state;
-mod tool_fn;
+mod target;
 
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub(crate) use as_task::{TASKS_EXTENSION, TASKS_REQUIRED};
 pub use handle::CallHandle;
+pub(crate) use host_fn::HostFn;
+pub use kind::CallKind;
+pub(crate) use services::CallServices;
 pub(crate) use slots::{CallSlot, Calls};
-pub(crate) use state::{CallParts, CallState};
-pub(crate) use tool_fn::ToolFn;
+pub(crate) use state::{CallParts, CallState, Completing};
+pub(crate) use target::{SharedTarget, Target};
 
-use crate::content::ToolResult;
+use crate::content::CallResult;
 use crate::hooks::Outcome;
-use crate::json::{compact, push_string};
-use crate::registry::Running;
+use crate::json::{compact, push_string, push_text_member};
 use crate::reply::Reply;
 use crate::rpc::{code, write};
 
-/// The right to answer one tool call, once: by [`Call::reply`], which consumes it.
+/// The right to answer one call, once: by [`Call::reply`], which consumes it.
 ///
-/// Dropped without an answer it tells the client that the tool dropped the call, so that no client
-/// ever waits for nothing. Everything else about the call is on [`CallHandle`].
+/// Dropped without an answer it tells the client that the call was dropped, so that no client ever
+/// waits for nothing. Everything else about the call is on [`CallHandle`].
 pub struct Call {
     handle: CallHandle,
-    /// Keeps the tool registered as running, and its concurrency slot, until the call is dropped.
-    running: Arc<Running<ToolFn>>,
+    /// Keeps what is called registered as running, and its concurrency slot, until the call is
+    /// dropped.
+    target: SharedTarget,
     /// Counts in `limits.calls` until the call is dropped, answered or not.
     _slot: CallSlot,
 }
 
 impl Call {
-    pub(crate) fn new(
-        state: Arc<CallState>,
-        running: Arc<Running<ToolFn>>,
-        slot: CallSlot,
-    ) -> Call {
-        Call { handle: CallHandle(state), running, _slot: slot }
+    pub(crate) fn new(state: Arc<CallState>, target: SharedTarget, slot: CallSlot) -> Call {
+        Call { handle: CallHandle(state), target, _slot: slot }
+    }
+
+    pub(crate) fn target(&self) -> &SharedTarget {
+        &self.target
     }
 
     /// A handle that stays valid after the call is gone.
@@ -50,13 +59,46 @@ impl Call {
     }
 
     /// Answers the call; tells whether anybody still waited for it.
-    pub fn reply(self, result: ToolResult) -> bool {
+    ///
+    /// A tool is answered with a [`ToolResult`](crate::ToolResult), a resource with a
+    /// [`ReadResult`](crate::ReadResult), a prompt with a [`PromptResult`](crate::PromptResult), a
+    /// completion with a [`CompletionResult`](crate::CompletionResult).
+    pub fn reply(self, result: impl Into<CallResult>) -> bool {
         let state = &self.handle.0;
         if self.is_ended() {
             return false;
         }
-        let (outcome, reply) = state.answer(&state.vet(result, &self.running));
+        let result = result.into();
+        let (outcome, reply) = match state.vet(&result, &self.target) {
+            Ok(()) => state.answer(&result, self.target.read_defaults(&state.name)),
+            Err(problem) => (Outcome::Failed, state.failure(problem)),
+        };
         state.end(outcome, Some(reply))
+    }
+
+    /// Answers that it could not be done: a model sees why when a tool was called, a program
+    /// otherwise. Tells whether anybody still waited.
+    pub fn fail(self, text: impl Into<String>) -> bool {
+        let state = &self.handle.0;
+        state.end(Outcome::Failed, Some(state.failure(text)))
+    }
+
+    /// Answers that no resource has the URI that was asked for. Tells whether anybody still waited.
+    pub fn fail_not_found(self) -> bool {
+        let mut data = String::from("{");
+        push_text_member(&mut data, "uri", self.name());
+        data.push('}');
+        let code = self.handle.0.revision.resource_not_found();
+        self.fail_with(code, "resource not found", Some(&data))
+    }
+
+    /// Sends what [`CallHandle::need`] has noted. The function runs once more when everything is
+    /// answered, from its start and with the answers in their places: to a modern client the
+    /// questions are the answer to its request, and it comes back with another one. Tells whether
+    /// anybody still waited.
+    pub fn ask(self) -> bool {
+        let state = self.handle.0.clone();
+        state.ask(self)
     }
 
     /// Answers with a JSON-RPC error, which a model does not see; for a tool's own failures use
@@ -82,10 +124,23 @@ impl Call {
 
     /// Fails the call because its client did not declare `capability`.
     pub fn fail_missing_capability(self, capability: &str) -> bool {
-        let mut data = String::from(r#"{"requiredCapabilities":{"#);
-        push_string(&mut data, capability);
-        data.push_str(":{}}}");
-        let message = format!("{} needs the client capability {capability}", self.tool());
+        let mut required = String::from("{");
+        push_string(&mut required, capability);
+        required.push_str(":{}}");
+        self.fail_lacking(&required)
+    }
+
+    /// Fails the call because its client lacks what the last question needed; see
+    /// [`CallHandle::need`].
+    pub fn fail_unanswerable(self) -> bool {
+        let lacking = self.handle.0.lacking();
+        self.fail_lacking(lacking.unwrap_or("{}"))
+    }
+
+    /// `required` is the JSON of the capabilities that the client did not declare.
+    fn fail_lacking(self, required: &str) -> bool {
+        let data = format!(r#"{{"requiredCapabilities":{required}}}"#);
+        let message = format!("{} needs a client that declares {required}", self.name());
         // -32021 belongs to 2026-07-28; older revisions have no code of their own for it.
         let code = match self.handle.0.revision.is_modern() {
             true => code::MISSING_CAPABILITY,
@@ -100,7 +155,7 @@ impl Call {
         if !state.begin() {
             return state.returned();
         }
-        let outer = INSIDE.replace(Some(state.tool.clone()));
+        let outer = INSIDE.replace(Some(self.target.clone()));
         function(self);
         INSIDE.set(outer);
         state.returned();
@@ -119,7 +174,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let state = &self.handle.0;
         if !self.is_ended() {
-            let reply = state.answer_error(format!("{} dropped the call", state.tool));
+            let reply = state.failure(format!("{} dropped the call", state.name));
             state.end(Outcome::Failed, Some(reply));
         }
     }
@@ -127,19 +182,20 @@ impl Drop for Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("tool", &self.tool()).finish_non_exhaustive()
+        f.debug_struct("Call").field("name", &self.name()).finish_non_exhaustive()
     }
 }
 
 thread_local! {
-    /// The tool whose function runs on this thread.
-    static INSIDE: Cell<Option<Arc<str>>> = const { Cell::new(None) };
+    /// What the function that runs on this thread is registered as.
+    static INSIDE: Cell<Option<SharedTarget>> = const { Cell::new(None) };
 }
 
-/// Tells whether the calling thread is inside a call of `tool`, and must not wait for its end.
-pub(crate) fn is_inside(tool: &str) -> bool {
+/// Tells whether the calling thread is inside a call of what the registry of `kind` keeps under
+/// `key`, and must not wait for its end.
+pub(crate) fn is_inside(kind: &str, key: &str) -> bool {
     let inside = INSIDE.take();
-    let is_inside = inside.as_deref() == Some(tool);
+    let is_inside = inside.as_ref().is_some_and(|target| target.is(kind, key));
     INSIDE.set(inside);
     is_inside
 }

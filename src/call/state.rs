@@ -6,38 +6,45 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::ToolFn;
 use super::progress::Progress;
+use super::target::Target;
+use super::{Call, CallKind, CallServices};
+use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
 use crate::clock::Alarm;
-use crate::content::ToolResult;
+use crate::content::{CallResult, Extra, ReadDefaults, ToolResult};
 use crate::env::Env;
 use crate::hooks::{Audit, Outcome};
 use crate::identity::Introduction;
+use crate::input::Asking;
 use crate::level::Level;
-use crate::protocol::{Meta, Revision};
-use crate::registry::Running;
+use crate::protocol::{ClientCapabilities, Meta, Revision};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
 use crate::session::{InFlight, Session};
 use crate::shield::shielded;
 use crate::sync::lock;
+use crate::task::Task;
 
 /// Everything that one call is made of.
 pub(crate) struct CallState {
     pub(super) env: Arc<Env>,
-    identity: Arc<Introduction>,
+    /// Weak: the host may keep a call longer than the server.
+    pub(super) services: Weak<dyn CallServices>,
+    pub(super) identity: Arc<Introduction>,
     pub(super) id: Id,
-    pub(super) tool: Arc<str>,
+    pub(super) kind: CallKind,
+    pub(super) name: Arc<str>,
     pub(super) arguments: Box<RawValue>,
+    pub(super) completing: Option<Completing>,
     pub(super) meta: Box<Meta>,
     pub(super) revision: Revision,
     pub(super) session: Option<Arc<Session>>,
     pub(super) caller: OnceLock<Caller>,
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
-    principal: Option<Arc<str>>,
+    pub(super) principal: Option<Arc<str>>,
     pub(super) scope: Arc<InFlight>,
     /// Taken by whoever ends the call; gone means ended.
     pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
@@ -46,15 +53,23 @@ pub(crate) struct CallState {
     pub(super) on_cancel: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     /// Locked while `calls_overrun` moves, so that the gauge comes back to zero.
     function: Mutex<Function>,
+    pub(super) asking: Mutex<Asking>,
+    /// The call itself while its questions are under way: then nobody else has it.
+    pub(super) parked: Mutex<Option<Call>>,
+    /// A client of 2025-11-25 has asked for a task.
+    pub(super) wants_task: bool,
+    /// The task that the call has become.
+    pub(super) task: OnceLock<Arc<Task>>,
     pub(super) accepted: Instant,
     pub(super) started: OnceLock<Instant>,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Mutex<Instant>,
     pub(super) timeout: Duration,
     pub(super) result_bytes: usize,
+    caching: Option<Caching>,
     pub(super) expiry: Alarm,
 }
 
-/// Where the tool function is.
+/// Where the host's function is.
 #[derive(PartialEq, Eq)]
 enum Function {
     /// Not started, or returned.
@@ -64,13 +79,25 @@ enum Function {
     Overrun,
 }
 
-/// What [`CallState::new`] needs; a struct because twelve arguments in a row get swapped.
+/// What a completion is to complete.
+#[derive(Debug)]
+pub(crate) struct Completing {
+    /// The argument or variable.
+    pub(crate) argument: String,
+    /// What the user has typed so far.
+    pub(crate) value: String,
+}
+
+/// What [`CallState::new`] needs; a struct because so many arguments in a row get swapped.
 pub(crate) struct CallParts {
     pub(crate) env: Arc<Env>,
+    pub(crate) services: Weak<dyn CallServices>,
     pub(crate) identity: Arc<Introduction>,
     pub(crate) id: Id,
-    pub(crate) tool: Arc<str>,
+    pub(crate) kind: CallKind,
+    pub(crate) name: Arc<str>,
     pub(crate) arguments: Box<RawValue>,
+    pub(crate) completing: Option<Completing>,
     pub(crate) meta: Box<Meta>,
     pub(crate) revision: Revision,
     pub(crate) session: Option<Arc<Session>>,
@@ -79,8 +106,11 @@ pub(crate) struct CallParts {
     pub(crate) principal: Option<Arc<str>>,
     pub(crate) scope: Arc<InFlight>,
     pub(crate) sink: Arc<dyn ReplySink>,
+    pub(crate) asking: Asking,
+    pub(crate) wants_task: bool,
     pub(crate) timeout: Duration,
     pub(crate) result_bytes: usize,
+    pub(crate) caching: Option<Caching>,
 }
 
 impl CallState {
@@ -97,10 +127,13 @@ impl CallState {
             let now = Instant::now();
             CallState {
                 env: parts.env,
+                services: parts.services,
                 identity: parts.identity,
                 id: parts.id,
-                tool: parts.tool,
+                kind: parts.kind,
+                name: parts.name,
                 arguments: parts.arguments,
+                completing: parts.completing,
                 revision: parts.revision,
                 session: parts.session,
                 caller: OnceLock::new(),
@@ -114,11 +147,16 @@ impl CallState {
                 cancelled: AtomicU8::new(0),
                 on_cancel: Mutex::default(),
                 function: Mutex::new(Function::Outside),
+                asking: Mutex::new(parts.asking),
+                parked: Mutex::default(),
+                wants_task: parts.wants_task,
+                task: OnceLock::new(),
                 accepted: now,
                 started: OnceLock::new(),
-                deadline: now + parts.timeout,
+                deadline: Mutex::new(now + parts.timeout),
                 timeout: parts.timeout,
                 result_bytes: parts.result_bytes,
+                caching: parts.caching,
                 expiry,
             }
         })
@@ -130,14 +168,24 @@ impl CallState {
         self.expiry.clear();
     }
 
-    /// Notes that the tool function starts; tells whether the call is still worth running.
+    /// Gives the call `time` from this moment on.
+    pub(super) fn set_time(&self, time: Duration) {
+        *lock(&self.deadline) = Instant::now() + time;
+        self.expiry.set(time);
+        // Whoever ended the call meanwhile has cleared the alarm before it was set.
+        if lock(&self.sink).is_none() {
+            self.expiry.clear();
+        }
+    }
+
+    /// Notes that the host's function starts; tells whether the call is still worth running.
     pub(super) fn begin(&self) -> bool {
         *lock(&self.function) = Function::Running;
         let _ = self.started.set(Instant::now());
         lock(&self.sink).is_some()
     }
 
-    /// Notes that the tool function has returned.
+    /// Notes that the host's function has returned.
     pub(super) fn returned(&self) {
         let mut function = lock(&self.function);
         if *function == Function::Overrun {
@@ -159,12 +207,14 @@ impl CallState {
     fn finish(&self, sink: &dyn ReplySink, outcome: Outcome, reply: Option<Reply>) {
         self.expiry.clear();
         self.scope.remove(&self.id);
+        self.withdraw(sink);
         let counters = &self.env.counters;
         match outcome {
             Outcome::Succeeded => counters.calls_succeeded.up(),
             Outcome::Failed => counters.calls_failed.up(),
             Outcome::Cancelled => counters.calls_cancelled.up(),
             Outcome::TimedOut => counters.calls_timed_out.up(),
+            Outcome::InputRequired => counters.calls_asking.up(),
         }
         if matches!(outcome, Outcome::Cancelled | Outcome::TimedOut) {
             self.note_overrun();
@@ -175,6 +225,9 @@ impl CallState {
             None => sink.abandon(),
         }
         self.audit(outcome, bytes_out);
+        // It has ended: dropping it answers nothing.
+        let parked = lock(&self.parked).take();
+        drop(parked);
     }
 
     fn note_overrun(&self) {
@@ -189,7 +242,8 @@ impl CallState {
         let record = || {
             let started = self.started.get().copied();
             Audit {
-                tool: &self.tool,
+                kind: self.kind,
+                name: &self.name,
                 arguments: self.arguments.get(),
                 outcome,
                 queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
@@ -208,61 +262,95 @@ impl CallState {
         self.session.as_deref().filter(|_| !self.revision.is_modern())
     }
 
+    /// What the client says it can do.
+    pub(super) fn with_capabilities<T>(&self, ask: impl FnOnce(ClientCapabilities<'_>) -> T) -> T {
+        match self.legacy_session() {
+            Some(session) => session.with_capabilities(ask),
+            None => ask(self.meta.capabilities(self.revision)),
+        }
+    }
+
     pub(super) fn caller(&self) -> &Caller {
         self.caller.get_or_init(|| {
-            // A modern request says who it is itself; nothing may be inferred from earlier ones.
-            let client = match self.legacy_session() {
-                Some(session) => session.handshake().map(|settled| settled.client),
-                None => Some(self.meta.client.clone()),
-            };
-            let client = client.unwrap_or_default();
-            let session = self.session.as_ref().map(|session| session.id.chars().take(8).collect());
-            Caller {
-                principal: self.principal.as_deref().unwrap_or_default().into(),
-                session: session.unwrap_or_default(),
-                client_name: client.name,
-                client_version: client.version,
-                protocol: self.revision.as_str(),
-                transport: self.transport,
-                remote_addr: (*self.remote).into(),
-                traceparent: self.meta.traceparent.clone().unwrap_or_default(),
-            }
+            Caller::new(
+                self.session.as_deref(),
+                self.revision,
+                &self.meta,
+                self.transport,
+                &self.remote,
+                self.principal.as_deref(),
+            )
         })
     }
 
+    /// What a result of this call carries besides its own members.
+    pub(super) fn extra(&self) -> Extra<'_> {
+        Extra { caching: self.caching, ..self.identity.result_extra(self.revision) }
+    }
+
     /// The reply that carries `result`, in the shape of the client's revision.
-    pub(super) fn answer(&self, result: &ToolResult) -> (Outcome, Reply) {
-        let outcome = if result.is_error() { Outcome::Failed } else { Outcome::Succeeded };
+    pub(super) fn answer(
+        &self,
+        result: &CallResult,
+        defaults: ReadDefaults<'_>,
+    ) -> (Outcome, Reply) {
         let mut json = String::with_capacity(result.bytes());
-        result.write(self.revision, self.identity.result_extra(self.revision), &mut json);
+        let (shape, extra) = (self.revision, self.extra());
+        let mut outcome = Outcome::Succeeded;
+        match result {
+            CallResult::Tool(result) => {
+                result.write(shape, extra, &mut json);
+                if result.is_error() {
+                    outcome = Outcome::Failed;
+                }
+            }
+            CallResult::Read(result) => result.write(shape, defaults, extra, &mut json),
+            CallResult::Prompt(result) => result.write(shape, extra, &mut json),
+            CallResult::Completion(result) => result.write(shape, extra, &mut json),
+        }
         (outcome, Reply { text: write::result(&self.id, &json), error: None })
     }
 
-    pub(super) fn answer_error(&self, text: impl Into<String>) -> Reply {
-        self.answer(&ToolResult::error(text)).1
+    /// The reply that says that the host could not do it: a result that the model sees where there
+    /// is one, an error elsewhere.
+    pub(super) fn failure(&self, text: impl Into<String>) -> Reply {
+        let text = text.into();
+        if self.kind != CallKind::Tool {
+            let text = write::error(Some(&self.id), code::INTERNAL_ERROR, &text, None);
+            return Reply { text, error: Some(code::INTERNAL_ERROR) };
+        }
+        let mut json = String::new();
+        ToolResult::error(text).write(self.revision, self.extra(), &mut json);
+        Reply { text: write::result(&self.id, &json), error: None }
     }
 
-    /// Checks a result against the tool's promises before it leaves.
-    pub(super) fn vet(&self, result: ToolResult, running: &Running<ToolFn>) -> ToolResult {
+    /// Checks a result against what the host has promised before it leaves.
+    pub(super) fn vet(&self, result: &CallResult, target: &Target) -> Result<(), String> {
+        let name = &self.name;
+        let fits = matches!(
+            (self.kind, result),
+            (CallKind::Tool, CallResult::Tool(_))
+                | (CallKind::Resource, CallResult::Read(_))
+                | (CallKind::Prompt, CallResult::Prompt(_))
+                | (CallKind::Completion, CallResult::Completion(_))
+        );
+        if !fits {
+            let problem = format!("{name} was answered with a result of another kind");
+            self.env.log(Level::Error, "call", format_args!("{problem}"));
+            return Err(problem);
+        }
         let (bytes, limit) = (result.bytes(), self.result_bytes);
         if bytes > limit {
             self.env.counters.results_oversized.up();
-            return ToolResult::error(format!(
-                "the result of {} is {bytes} bytes, limit is {limit}: ask for less, for example a \
-                 shorter window, fewer rows or one page at a time",
-                self.tool
+            return Err(format!(
+                "the result of {name} is {bytes} bytes, limit is {limit}: ask for less, for \
+                 example a shorter window, fewer rows or one page at a time"
             ));
         }
-        match check_output(running, &result) {
-            Ok(()) => result,
-            Err(problem) => {
-                self.env.log(Level::Error, "tool", format_args!("{}: {problem}", self.tool));
-                ToolResult::error(format!(
-                    "{} returned a result that its own output schema forbids: {problem}",
-                    self.tool
-                ))
-            }
-        }
+        target.check_output(result).map_err(|problem| {
+            self.env.log(Level::Error, "tool", format_args!("{name}: {problem}"));
+            format!("{name} returned a result that its own output schema forbids: {problem}")
+        })
     }
 }
 
@@ -278,13 +366,17 @@ impl Cancel for CallState {
         };
         let Some(sink) = sink else { return };
         let (outcome, reply) = match reason {
+            CancelReason::Timeout if lock(&self.parked).is_some() => {
+                let text = format!("{} had a question that was not answered in time", self.name);
+                (Outcome::TimedOut, Some(self.failure(text)))
+            }
             CancelReason::Timeout => {
                 let text = format!(
                     "{} did not finish within {} ms; ask for less or try again later",
-                    self.tool,
+                    self.name,
                     self.timeout.as_millis()
                 );
-                (Outcome::TimedOut, Some(self.answer_error(text)))
+                (Outcome::TimedOut, Some(self.failure(text)))
             }
             CancelReason::Shutdown => {
                 let text =
@@ -303,16 +395,5 @@ impl Cancel for CallState {
             // A timeout runs them inside the clock, which every deadline hangs on.
             self.env.run_of_host("an on_cancel callback", callback);
         }
-    }
-}
-
-/// Checks structured content against the output schema that the tool promises to keep.
-fn check_output(running: &Running<ToolFn>, result: &ToolResult) -> Result<(), String> {
-    match (&running.entry().tool.output, result.structured()) {
-        // A failure may carry details of any shape.
-        (Some(_), Some(_)) if result.is_error() => Ok(()),
-        (Some((_, schema)), Some(json)) => schema.check(json),
-        (Some(_), None) if !result.is_error() => Err("structured content is missing".into()),
-        _ => Ok(()),
     }
 }

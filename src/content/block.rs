@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result};
 use crate::json::{compact_object, push_text_member};
 use crate::protocol::Revision;
+use crate::uri;
 
 /// Bytes that a block takes besides its own text: names of members, quotes, braces.
 pub(super) const BLOCK_BYTES: usize = 64;
@@ -101,7 +102,7 @@ impl Content {
             return Err(Error::Config(format!("name of the link to {uri:?} is empty")));
         }
         Ok(Content::Link {
-            uri: parse_uri(uri)?,
+            uri: uri::parse(uri)?,
             name: name.into(),
             mime: mime.map(String::from),
             description: description.map(String::from),
@@ -119,7 +120,7 @@ impl Content {
         text: impl Into<String>,
     ) -> Result<Content> {
         Ok(Content::ResourceText {
-            uri: parse_uri(uri)?,
+            uri: uri::parse(uri)?,
             mime: mime.map(String::from),
             text: text.into(),
         })
@@ -132,7 +133,7 @@ impl Content {
     /// [`Error::Config`] when `uri` has no scheme.
     pub fn resource_blob(uri: &str, mime: Option<&str>, bytes: &[u8]) -> Result<Content> {
         Ok(Content::ResourceBlob {
-            uri: parse_uri(uri)?,
+            uri: uri::parse(uri)?,
             mime: mime.map(String::from),
             blob: STANDARD.encode(bytes),
         })
@@ -281,19 +282,6 @@ fn push_optional(out: &mut String, key: &str, text: &Option<String>) {
     if let Some(text) = text {
         push_text_member(out, key, text);
     }
-}
-
-/// Accepts `scheme:rest` of RFC 3986 section 3; clients parse the rest by their own rules.
-fn parse_uri(uri: &str) -> Result<String> {
-    let wrong = || Error::Config(format!("{uri:?} is not a URI"));
-    let (scheme, rest) = uri.split_once(':').ok_or_else(wrong)?;
-    let mut letters = scheme.chars();
-    let good_scheme = letters.next().is_some_and(|ch| ch.is_ascii_alphabetic())
-        && letters.all(|ch| ch.is_ascii_alphanumeric() || "+-.".contains(ch));
-    if !good_scheme || rest.chars().any(|ch| ch.is_control() || ch == ' ') {
-        return Err(wrong());
-    }
-    Ok(uri.into())
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! The result of one tool call as each revision reads it.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde::de::IgnoredAny;
-
+use crate::caching::Caching;
 use crate::content::Content;
 use crate::content::block::{BLOCK_BYTES, write_text};
 use crate::error::{Error, Result};
-use crate::json::{compact, compact_object, push_raw_member, push_string, push_text_member};
+use crate::json::{
+    compact, compact_object, has_key, push_raw_member, push_string, push_text_member,
+};
 use crate::protocol::Revision;
 
 /// What one tool call answers, failures of the tool included.
@@ -119,10 +117,7 @@ impl ToolResult {
 
     /// Appends the `CallToolResult` object as a client of `shape` can read it.
     pub(crate) fn write(&self, shape: Revision, extra: Extra<'_>, out: &mut String) {
-        out.push('{');
-        if let Some(kind) = extra.result_type {
-            push_text_member(out, "resultType", kind);
-        }
+        extra.open(out);
         self.write_content(shape, out);
         if let Some(json) = self.structured_for(shape) {
             push_raw_member(out, "structuredContent", json);
@@ -130,10 +125,7 @@ impl ToolResult {
         if self.is_error {
             push_raw_member(out, "isError", "true");
         }
-        if shape.shows_meta() {
-            write_meta(self.meta.as_deref(), extra.meta, out);
-        }
-        out.push('}');
+        extra.close(shape, self.meta.as_deref(), out);
     }
 
     fn write_content(&self, shape: Revision, out: &mut String) {
@@ -179,9 +171,32 @@ pub(crate) struct Extra<'a> {
     /// One more member of `_meta`: its name and its JSON. A member that the host set under the
     /// same name wins, for two members of one name are not JSON that everybody reads alike.
     pub(crate) meta: Option<(&'a str, &'a str)>,
+    /// How long and by whom the result may be kept; for what was read, from 2026-07-28 on.
+    pub(crate) caching: Option<Caching>,
 }
 
-fn write_meta(own: Option<&str>, extra: Option<(&str, &str)>, out: &mut String) {
+impl Extra<'_> {
+    /// Begins the object of a result.
+    pub(crate) fn open(&self, out: &mut String) {
+        out.push('{');
+        if let Some(kind) = self.result_type {
+            push_text_member(out, "resultType", kind);
+        }
+    }
+
+    /// Ends the object of a result whose own `_meta` is `meta`.
+    pub(crate) fn close(&self, shape: Revision, meta: Option<&str>, out: &mut String) {
+        if let Some(caching) = self.caching {
+            caching.push(out);
+        }
+        if shape.shows_meta() {
+            write_meta(meta, self.meta, out);
+        }
+        out.push('}');
+    }
+}
+
+pub(super) fn write_meta(own: Option<&str>, extra: Option<(&str, &str)>, out: &mut String) {
     let extra = extra.filter(|(key, _)| !own.is_some_and(|json| has_key(json, key)));
     if own.is_none() && extra.is_none() {
         return;
@@ -198,11 +213,6 @@ fn write_meta(own: Option<&str>, extra: Option<(&str, &str)>, out: &mut String) 
         out.push_str(json);
     }
     out.push('}');
-}
-
-fn has_key(object: &str, key: &str) -> bool {
-    serde_json::from_str::<BTreeMap<Cow<'_, str>, IgnoredAny>>(object)
-        .is_ok_and(|members| members.contains_key(key))
 }
 
 #[cfg(test)]
@@ -273,8 +283,11 @@ mod tests {
 
     #[test]
     fn the_era_adds_its_members_without_doubling_one() {
-        let extra =
-            Extra { result_type: Some("complete"), meta: Some(("io.x/info", r#"{"n":1}"#)) };
+        let extra = Extra {
+            result_type: Some("complete"),
+            meta: Some(("io.x/info", r#"{"n":1}"#)),
+            caching: None,
+        };
         let mut result = ToolResult::default();
         let modern = |meta: &str| format!(r#"{{"resultType":"complete","content":[]{meta}}}"#);
         let meta = r#","_meta":{"io.x/info":{"n":1}}"#;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Request;
+use super::{Request, capabilities};
 use crate::core::Core;
-use crate::identity::CAPABILITIES;
 use crate::json::{push_raw_member, push_text_member};
 use crate::protocol::{ClientInfo, Revision};
 use crate::rpc::code;
@@ -49,7 +48,8 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     }
     let mut result = String::from("{");
     push_text_member(&mut result, "protocolVersion", revision.as_str());
-    push_raw_member(&mut result, "capabilities", CAPABILITIES);
+    let capabilities = capabilities::of(core, revision, request.principal.is_some());
+    push_raw_member(&mut result, "capabilities", &capabilities);
     push_raw_member(&mut result, "serverInfo", &core.identity.info(revision));
     core.identity.push_instructions(&mut result);
     result.push('}');

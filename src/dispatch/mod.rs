@@ -3,24 +3,35 @@
 //! Does no I/O and reads no header. Each method has a file of its own with the same three steps:
 //! read the params, run, build the result.
 
+mod call;
 mod cancelled;
+mod capabilities;
+mod complete;
 mod discover;
 mod initialize;
+mod legacy_tasks;
 mod listen;
+mod lists;
 mod ping;
+mod prompts_get;
+mod resources_read;
 mod set_level;
+mod subscribe;
+mod tasks;
 mod tools_call;
-mod tools_list;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
-use crate::core::Core;
+use crate::caller::Caller;
+use crate::core::{Core, Feature};
+use crate::hooks::Item;
 use crate::protocol::{Meta, Revision};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, RawParams, code, write};
 use crate::session::{InFlight, Session};
+use crate::sync::lock;
 
 pub(crate) use cancelled::cancelled;
 
@@ -44,44 +55,82 @@ pub(crate) struct Request {
     pub(crate) principal: Option<Arc<str>>,
 }
 
-/// Which era a method belongs to.
+/// Which clients know a method.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Era {
     Legacy,
+    /// Legacy, of the one revision that has tasks in it.
+    LegacyTasks,
     Modern,
     Both,
+}
+
+impl Era {
+    fn has(self, revision: Revision) -> bool {
+        match self {
+            Era::Legacy => !revision.is_modern(),
+            Era::LegacyTasks => revision.has_task_methods(),
+            Era::Modern => revision.is_modern(),
+            Era::Both => true,
+        }
+    }
 }
 
 struct Method {
     name: &'static str,
     era: Era,
+    /// What the server must have announced: a method of a capability that was not is unknown
+    /// (2026-07-28, basic, capability negotiation).
+    needs: Option<Feature>,
     run: fn(&Arc<Core>, Request),
 }
 
 const fn method(name: &'static str, era: Era, run: fn(&Arc<Core>, Request)) -> Method {
-    Method { name, era, run }
+    Method { name, era, needs: None, run }
+}
+
+impl Method {
+    const fn of(mut self, feature: Feature) -> Method {
+        self.needs = Some(feature);
+        self
+    }
 }
 
 /// Every request that a client may send.
 const METHODS: &[Method] = &[
     method("tools/call", Era::Both, tools_call::run),
-    method("tools/list", Era::Both, tools_list::run),
+    method("tools/list", Era::Both, lists::tools),
     method("initialize", Era::Legacy, initialize::run),
     method("ping", Era::Legacy, ping::run),
     method("logging/setLevel", Era::Legacy, set_level::run),
     method("server/discover", Era::Modern, discover::run),
     method("subscriptions/listen", Era::Modern, listen::run),
+    method("resources/read", Era::Both, resources_read::run).of(Feature::Resources),
+    method("resources/list", Era::Both, lists::resources).of(Feature::Resources),
+    method("resources/templates/list", Era::Both, lists::templates).of(Feature::Resources),
+    method("resources/subscribe", Era::Legacy, subscribe::subscribe).of(Feature::Resources),
+    method("resources/unsubscribe", Era::Legacy, subscribe::unsubscribe).of(Feature::Resources),
+    method("prompts/get", Era::Both, prompts_get::run).of(Feature::Prompts),
+    method("prompts/list", Era::Both, lists::prompts).of(Feature::Prompts),
+    method("completion/complete", Era::Both, complete::run).of(Feature::Completions),
+    method("tasks/get", Era::Modern, tasks::get).of(Feature::Tasks),
+    method("tasks/update", Era::Modern, tasks::update).of(Feature::Tasks),
+    method("tasks/cancel", Era::Modern, tasks::cancel).of(Feature::Tasks),
+    method("tasks/get", Era::LegacyTasks, legacy_tasks::get).of(Feature::Tasks),
+    method("tasks/result", Era::LegacyTasks, legacy_tasks::result).of(Feature::Tasks),
+    method("tasks/list", Era::LegacyTasks, legacy_tasks::list).of(Feature::Tasks),
+    method("tasks/cancel", Era::LegacyTasks, legacy_tasks::cancel).of(Feature::Tasks),
 ];
 
 /// Tells whether `revision` has the request `method` here.
-pub(crate) fn is_known(method: &str, revision: Revision) -> bool {
-    find(method, revision).is_some()
+pub(crate) fn is_known(core: &Core, method: &str, revision: Revision) -> bool {
+    find(core, method, revision).is_some()
 }
 
 /// Runs one request; its answer goes to its sink, at once or later.
 pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
-    match find(&request.method, request.revision) {
-        Some(method) => (method.run)(core, request),
+    match find(core, &request.method, request.revision) {
+        Some(method) => run(core, method, request),
         None => {
             let data = serde_json::json!({ "method": request.method }).to_string();
             request.fail(code::METHOD_NOT_FOUND, "method not found", Some(&data));
@@ -89,14 +138,61 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
     }
 }
 
-fn find(name: &str, revision: Revision) -> Option<&'static Method> {
-    let era = if revision.is_modern() { Era::Modern } else { Era::Legacy };
-    METHODS
-        .iter()
-        .find(|method| method.name == name && (method.era == era || method.era == Era::Both))
+/// In host mode a method that asks the host who may see what runs where the host's functions do.
+fn run(core: &Arc<Core>, method: &'static Method, request: Request) {
+    let host = core.env.host.as_ref().filter(|_| core.env.hooks.decides());
+    let Some(host) = host else { return (method.run)(core, request) };
+    let request = Arc::new(Mutex::new(Some(request)));
+    let job = {
+        let (core, request) = (core.clone(), request.clone());
+        move || {
+            let request = lock(&request).take();
+            request.into_iter().for_each(|request| (method.run)(&core, request));
+        }
+    };
+    if host.call(Box::new(job), core.env.limits.queue).is_err() {
+        core.env.counters.calls_refused.up();
+        let request = lock(&request).take();
+        request.into_iter().for_each(|request| {
+            request.fail(code::INTERNAL_ERROR, "busy; try again in a few seconds", None);
+        });
+    }
+}
+
+fn find(core: &Core, name: &str, revision: Revision) -> Option<&'static Method> {
+    METHODS.iter().find(|method| {
+        method.name == name
+            && method.era.has(revision)
+            && method.needs.is_none_or(|feature| core.has(feature))
+    })
 }
 
 impl Request {
+    /// Who sent it.
+    fn caller(&self) -> Caller {
+        Caller::new(
+            self.session.as_deref(),
+            self.revision,
+            &self.meta,
+            self.transport,
+            &self.remote,
+            self.principal.as_deref(),
+        )
+    }
+
+    /// Asks the host whether the caller may see and call something.
+    fn may(&self, core: &Core, item: Item, name: &str) -> bool {
+        !core.env.hooks.decides() || core.may(&self.caller(), item, name)
+    }
+
+    /// Whom to count what it costs on: the principal, or else the machine.
+    fn identity(&self) -> &str {
+        match &self.principal {
+            Some(principal) => principal,
+            None => self.remote.rsplit_once(':').map_or(&*self.remote, |(host, _port)| host),
+        }
+    }
+
     /// Answers with the JSON text `result`.
     fn succeed(self, result: &str) {
         self.sink.reply(Reply { text: write::result(&self.id, result), error: None });

@@ -5,9 +5,12 @@
 
 mod writer;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 pub use writer::JsonWriter;
@@ -77,6 +80,19 @@ pub(crate) fn compact(text: &str) -> Result<String> {
 pub(crate) fn compact_object(what: &str, text: &str) -> Result<String> {
     let json = compact(text).map_err(|error| Error::Config(format!("{what}: {error}")))?;
     if json.starts_with('{') { Ok(json) } else { Err(not_a(what, "object")) }
+}
+
+/// Keeps a member that is `null` apart from one that is absent.
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// Tells whether the JSON text `object` has a member `key`; false for what is no object.
+pub(crate) fn has_key(object: &str, key: &str) -> bool {
+    serde_json::from_str::<BTreeMap<Cow<'_, str>, IgnoredAny>>(object)
+        .is_ok_and(|members| members.contains_key(key))
 }
 
 /// The error for JSON of the wrong type.

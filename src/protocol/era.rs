@@ -78,11 +78,11 @@ pub(crate) fn classify(message: &Message, channel: Channel<'_>) -> Verdict {
                 _ => Verdict::Legacy(Box::new(meta)),
             }
         }
-        Message::Response if is_modern_header(header) => Verdict::Refuse(Refusal::new(
+        Message::Response { .. } if is_modern_header(header) => Verdict::Refuse(Refusal::new(
             code::INVALID_REQUEST,
             "this revision has no requests from the server, so no responses to them",
         )),
-        Message::Response => Verdict::Legacy(Box::default()),
+        Message::Response { .. } => Verdict::Legacy(Box::default()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::{ClientCapabilities, Revision};
 use crate::level::Level;
 use crate::rpc::RawParams;
 
@@ -27,6 +28,8 @@ pub(crate) struct Meta {
     pub(crate) progress_token: Option<String>,
     /// W3C trace context, passed through to callbacks and the audit record.
     pub(crate) traceparent: Option<String>,
+    pub(crate) tracestate: Option<String>,
+    pub(crate) baggage: Option<String>,
     /// All of `_meta` as the client wrote it.
     pub(crate) raw: Option<Box<RawValue>>,
 }
@@ -63,8 +66,15 @@ impl Meta {
             log_level: members.log_level.map_or(LogLevel::Absent, log_level),
             progress_token: members.progress_token.and_then(token),
             traceparent: members.traceparent.and_then(text),
+            tracestate: members.tracestate.and_then(text),
+            baggage: members.baggage.and_then(text),
             raw: Some(raw.to_owned()),
         }
+    }
+
+    /// What the client of a modern request says it can do.
+    pub(crate) fn capabilities(&self, revision: Revision) -> ClientCapabilities<'_> {
+        ClientCapabilities::new(self.capabilities.as_deref().unwrap_or("{}"), revision)
     }
 
     /// Tells whether the request asked for log messages of `level`.
@@ -107,6 +117,10 @@ struct Members<'a> {
     progress_token: Option<&'a RawValue>,
     #[serde(borrow, default)]
     traceparent: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tracestate: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    baggage: Option<&'a RawValue>,
 }
 
 fn find(params: &RawValue) -> Option<&RawValue> {

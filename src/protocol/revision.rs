@@ -1,5 +1,7 @@
 //! The revisions of the protocol. Revisions are compared in this file and nowhere else.
 
+use crate::rpc::code;
+
 /// One published revision, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -70,7 +72,7 @@ impl Revision {
         self >= V2025_03_26
     }
 
-    /// `serverInfo` may carry a `title`.
+    /// Whatever has a name may carry a `title` too.
     pub(crate) fn has_title(self) -> bool {
         self >= V2025_06_18
     }
@@ -110,12 +112,48 @@ impl Revision {
         self >= V2025_06_18
     }
 
-    /// Tools carry `icons`.
+    /// Annotations carry `lastModified`.
+    pub(crate) fn shows_last_modified(self) -> bool {
+        self >= V2025_06_18
+    }
+
+    /// `completion/complete` has a capability of its own.
+    pub(crate) fn announces_completions(self) -> bool {
+        self >= V2025_03_26
+    }
+
+    /// The server may ask the user with a form.
+    pub(crate) fn knows_elicitation(self) -> bool {
+        self >= V2025_06_18
+    }
+
+    /// Questions to the user say whether they are a form or a page, and may be a page.
+    pub(crate) fn knows_elicitation_modes(self) -> bool {
+        self >= V2025_11_25
+    }
+
+    /// Questions that are a page have an id of their own.
+    pub(crate) fn names_elicitations(self) -> bool {
+        self == V2025_11_25
+    }
+
+    /// Tasks are part of the protocol, with `tasks/result` and a word in each tool's listing. From
+    /// the next revision on they are an extension.
+    pub(crate) fn has_task_methods(self) -> bool {
+        self == V2025_11_25
+    }
+
+    /// The error code for a resource that is not there.
+    pub(crate) fn resource_not_found(self) -> i32 {
+        if self.is_modern() { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND }
+    }
+
+    /// Tools, resources and prompts carry `icons`.
     pub(crate) fn shows_icons(self) -> bool {
         self >= V2025_11_25
     }
 
-    /// Tools and content carry `_meta`.
+    /// Everything that is listed and all content carry `_meta`.
     pub(crate) fn shows_meta(self) -> bool {
         self >= V2025_06_18
     }

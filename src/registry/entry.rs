@@ -1,28 +1,31 @@
-//! One registered tool: its prepared listings and the count of its running calls.
+//! One registered thing: its prepared listings and the count of its running calls.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::protocol::Revision;
-use crate::registry::Tool;
+use crate::registry::Listed;
 use crate::sync::lock;
 
-/// A tool with the function that runs it.
+/// An element of a list in the shape of each revision, by [`Revision::index`].
+type Listings = [Arc<str>; Revision::ALL.len()];
+
+/// A tool, resource or prompt with the functions that serve it.
 ///
-/// Kept by the registry and by every call of it; the function goes as soon as the tool is removed
-/// and its last call has ended, even if somebody still holds the entry.
-pub(crate) struct Entry<F> {
-    pub(crate) tool: Tool,
-    /// The element of `tools/list`, by [`Revision::index`].
-    listed: [String; Revision::ALL.len()],
+/// Kept by the registry and by every call of it; the functions go as soon as it is removed and its
+/// last call has ended, even if somebody still holds the entry.
+pub(crate) struct Entry<D, F> {
+    pub(crate) about: D,
+    /// Prepared at registration; changed only by [`Entry::relist`].
+    listed: Mutex<Listings>,
     enabled: AtomicBool,
     gate: Mutex<Gate<F>>,
-    /// Wakes those who remove the tool; the guard of the last call does it.
+    /// Wakes those who remove the entry; the guard of the last call does it.
     idle: Condvar,
 }
 
 struct Gate<F> {
-    /// `None` once the tool is removed.
+    /// `None` once the entry is removed.
     run: Option<Arc<F>>,
     running: usize,
     /// Threads in `wait_idle`.
@@ -32,40 +35,45 @@ struct Gate<F> {
 /// Why a call may not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// As many calls as the tool allows are running.
+    /// As many calls as it allows are running.
     Busy,
-    /// The tool was removed after it was looked up.
+    /// It was removed after it was looked up.
     Removed,
 }
 
-impl<F> Entry<F> {
-    pub(crate) fn new(tool: Tool, run: F) -> Entry<F> {
+impl<D: Listed, F> Entry<D, F> {
+    pub(crate) fn new(about: D, run: F) -> Entry<D, F> {
         Entry {
-            listed: Revision::ALL.map(|shape| tool.listing(shape)),
-            tool,
+            listed: Mutex::new(listings(&about)),
+            about,
             enabled: AtomicBool::new(true),
             gate: Mutex::new(Gate { run: Some(Arc::new(run)), running: 0, waiters: 0 }),
             idle: Condvar::new(),
         }
     }
 
-    /// The tool as one JSON object, prepared at registration.
-    pub(crate) fn listed(&self, shape: Revision) -> &str {
-        &self.listed[shape.index()]
+    /// The entry as one JSON object.
+    pub(crate) fn listed(&self, shape: Revision) -> Arc<str> {
+        lock(&self.listed)[shape.index()].clone()
+    }
+
+    /// Prepares the listings anew, because what they say has changed.
+    pub(super) fn relist(&self) {
+        *lock(&self.listed) = listings(&self.about);
     }
 
     /// Counts a call in. It is running until the guard is dropped.
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Running<F>, Refused> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Running<D, F>, Refused> {
         let mut gate = lock(&self.gate);
         let run = gate.run.clone().ok_or(Refused::Removed)?;
-        if self.tool.concurrency.is_some_and(|cap| gate.running >= cap) {
+        if self.about.concurrency().is_some_and(|cap| gate.running >= cap) {
             return Err(Refused::Busy);
         }
         gate.running += 1;
         Ok(Running { run, leave: Leave(self.clone()) })
     }
 
-    /// Waits until no call runs and, on a removed tool, its function is gone.
+    /// Waits until no call runs and, on a removed entry, its functions are gone.
     ///
     /// Blocks. A call that waits for itself would wait for ever: the caller excludes that.
     pub(crate) fn wait_idle(&self) {
@@ -85,12 +93,12 @@ impl<F> Entry<F> {
         self.enabled.load(Relaxed)
     }
 
-    /// Sets whether clients see the tool; tells whether that is a change.
+    /// Sets whether clients see the entry; tells whether that is a change.
     pub(super) fn set_enabled(&self, on: bool) -> bool {
         self.enabled.swap(on, Relaxed) != on
     }
 
-    /// Lets no further call in and drops the function, at once or with the last call.
+    /// Lets no further call in and drops the functions, at once or with the last call.
     pub(super) fn close(&self) {
         let run = lock(&self.gate).run.take();
         // Dropped outside the lock: it is code of the host.
@@ -98,30 +106,34 @@ impl<F> Entry<F> {
     }
 }
 
-/// Proof that a call counts as running; gives access to the function.
-pub(crate) struct Running<F> {
-    // The order matters: the function goes first, then whoever waits for idleness is told.
-    run: Arc<F>,
-    leave: Leave<F>,
+fn listings(about: &impl Listed) -> Listings {
+    Revision::ALL.map(|shape| about.listing(shape).into())
 }
 
-impl<F> Running<F> {
+/// Proof that a call counts as running; gives access to the functions.
+pub(crate) struct Running<D, F> {
+    // The order matters: the function goes first, then whoever waits for idleness is told.
+    run: Arc<F>,
+    leave: Leave<D, F>,
+}
+
+impl<D, F> Running<D, F> {
     pub(crate) fn function(&self) -> &F {
         &self.run
     }
 
-    pub(crate) fn entry(&self) -> &Arc<Entry<F>> {
+    pub(crate) fn entry(&self) -> &Arc<Entry<D, F>> {
         &self.leave.0
     }
 }
 
-struct Leave<F>(Arc<Entry<F>>);
+struct Leave<D, F>(Arc<Entry<D, F>>);
 
-impl<F> Drop for Leave<F> {
+impl<D, F> Drop for Leave<D, F> {
     fn drop(&mut self) {
         let mut gate = lock(&self.0.gate);
         gate.running -= 1;
-        // A system call even if nobody waits, and hardly ever does anybody remove a tool.
+        // A system call even if nobody waits, and hardly ever does anybody remove something.
         if gate.running == 0 && gate.waiters > 0 {
             self.0.idle.notify_all();
         }
@@ -131,9 +143,10 @@ impl<F> Drop for Leave<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Tool;
     use std::thread;
 
-    fn entry<F>(tool: Tool, run: F) -> Arc<Entry<F>> {
+    fn entry<F>(tool: Tool, run: F) -> Arc<Entry<Tool, F>> {
         Arc::new(Entry::new(tool, run))
     }
 

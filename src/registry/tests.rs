@@ -11,19 +11,19 @@ fn writer(name: &str) -> Tool {
     tool(name).flags(ToolFlags { write: true, ..ToolFlags::default() })
 }
 
-fn registry(names: &[&str]) -> Registry<()> {
+fn registry(names: &[&str]) -> Registry<Tool, ()> {
     let registry = Registry::new(false);
     names.iter().for_each(|name| registry.add(tool(name), ()).unwrap());
     registry
 }
 
 /// The names on all pages, with a bar between two pages.
-fn listed<F>(registry: &Registry<F>, size: usize) -> String {
+fn listed<F>(registry: &Registry<Tool, F>, size: usize) -> String {
     let mut out = Vec::new();
     let mut cursor = None;
     loop {
-        let page = registry.page(cursor.as_deref(), size, SHAPE).unwrap();
-        let tools: Vec<serde_json::Value> = serde_json::from_str(&page.tools).unwrap();
+        let page = registry.page(cursor.as_deref(), size, SHAPE, None).unwrap();
+        let tools: Vec<serde_json::Value> = serde_json::from_str(&page.items).unwrap();
         let names: Vec<&str> = tools.iter().map(|one| one["name"].as_str().unwrap()).collect();
         out.push(names.join(" "));
         cursor = page.next_cursor;
@@ -46,14 +46,14 @@ fn lists_are_sorted_and_cut_into_pages() {
 #[test]
 fn a_cursor_survives_changes_between_two_pages() {
     let registry = registry(&["a", "b", "c"]);
-    let first = registry.page(Some(""), 2, SHAPE).unwrap();
+    let first = registry.page(Some(""), 2, SHAPE, None).unwrap();
     registry.remove("b").unwrap();
     registry.add(tool("aa"), ()).unwrap();
     registry.add(tool("bb"), ()).unwrap();
-    let second = registry.page(first.next_cursor.as_deref(), 2, SHAPE).unwrap();
-    assert!(second.tools.contains(r#""name":"bb""#) && second.tools.contains(r#""name":"c""#));
+    let second = registry.page(first.next_cursor.as_deref(), 2, SHAPE, None).unwrap();
+    assert!(second.items.contains(r#""name":"bb""#) && second.items.contains(r#""name":"c""#));
     assert_eq!(second.next_cursor, None);
-    assert_eq!(registry.page(Some("?"), 2, SHAPE), Err(BadCursor));
+    assert_eq!(registry.page(Some("?"), 2, SHAPE, None), Err(BadCursor));
 }
 
 #[test]
@@ -64,6 +64,17 @@ fn hidden_tools_are_neither_listed_nor_found() {
     assert!(registry.lookup("b").is_none() && registry.lookup("a").is_some());
     registry.enable("b", true).unwrap();
     assert_eq!(listed(&registry, 1), "a|b");
+}
+
+#[test]
+fn a_filter_leaves_out_and_still_fills_pages() {
+    let registry = registry(&["a", "b", "c", "d", "e"]);
+    let odd = |name: &str| matches!(name, "a" | "c" | "e");
+    let first = registry.page(None, 2, SHAPE, Some(&odd)).unwrap();
+    assert!(first.items.contains(r#""name":"c""#) && !first.items.contains(r#""name":"b""#));
+    let second = registry.page(first.next_cursor.as_deref(), 2, SHAPE, Some(&odd)).unwrap();
+    assert!(second.items.contains(r#""name":"e""#));
+    assert_eq!(second.next_cursor, None);
 }
 
 #[test]

@@ -8,11 +8,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
+use crate::json::{
+    compact, compact_object, has_key, not_a, push_key, push_raw_member, push_text_member,
+};
 use crate::protocol::Revision;
 use crate::registry::header_param::{self, HeaderParam};
 use crate::registry::name::check_name;
-use crate::registry::{Param, Schema, param};
+use crate::registry::{Listed, Param, Schema, param};
+use crate::uri;
 
 /// The input schema of a tool without arguments, as the specification words it.
 const NO_ARGUMENTS: &str = r#"{"type":"object","additionalProperties":false}"#;
@@ -30,6 +33,20 @@ pub struct ToolFlags {
     pub open_world: bool,
     /// Runs on the I/O thread: for work of microseconds that never blocks. Not sent to clients.
     pub inline: bool,
+    /// Whether a call becomes a task.
+    pub task: TaskSupport,
+}
+
+/// Whether a call of a tool becomes a task, which its client polls instead of waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskSupport {
+    /// Never, unless the tool function begins one itself.
+    #[default]
+    Never,
+    /// When the client knows tasks.
+    Optional,
+    /// Always; clients that do not know tasks are refused.
+    Required,
 }
 
 impl ToolFlags {
@@ -68,6 +85,8 @@ pub struct Tool {
     pub(crate) result_bytes: Option<usize>,
     /// Calls at once; `None`: only the server's own limits count.
     pub(crate) concurrency: Option<usize>,
+    /// The `ui://` resource that shows the result.
+    pub(crate) ui: Option<String>,
 }
 
 /// What a tool takes.
@@ -102,6 +121,7 @@ impl Tool {
             timeout: None,
             result_bytes: None,
             concurrency: None,
+            ui: None,
         })
     }
 
@@ -169,6 +189,7 @@ impl Tool {
     pub fn meta(mut self, json: &str) -> Result<Tool> {
         let meta = compact_object("_meta", json).map_err(|error| self.wrong(&error))?;
         self.meta = Some(meta);
+        self.check_meta()?;
         Ok(self)
     }
 
@@ -190,6 +211,21 @@ impl Tool {
         self
     }
 
+    /// Names the resource that shows the result in clients with a place for it (MCP Apps).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] unless `uri` begins with `ui://`.
+    pub fn ui(mut self, uri: &str) -> Result<Tool> {
+        let uri = uri::parse(uri).map_err(|error| self.wrong(&error))?;
+        if !uri.starts_with("ui://") {
+            return Err(self.wrong(&Error::Config(format!("ui {uri:?} does not begin with ui://"))));
+        }
+        self.ui = Some(uri);
+        self.check_meta()?;
+        Ok(self)
+    }
+
     /// Calls of this tool at once; above it clients hear "busy". Zero means no bound of its own,
     /// which is the default.
     pub fn concurrency(mut self, calls: usize) -> Tool {
@@ -197,31 +233,31 @@ impl Tool {
         self
     }
 
-    /// The tool as an element of `tools/list`.
-    pub(crate) fn listing(&self, shape: Revision) -> String {
-        let mut out = String::from("{");
-        push_text_member(&mut out, "name", &self.name);
-        if let Some(title) = self.title.as_ref().filter(|_| shape.has_title()) {
-            push_text_member(&mut out, "title", title);
-        }
-        if let Some(description) = &self.description {
-            push_text_member(&mut out, "description", description);
-        }
-        push_raw_member(&mut out, "inputSchema", &self.input.text);
-        if let Some(schema) = self.output_for(shape) {
-            push_raw_member(&mut out, "outputSchema", schema);
-        }
-        if shape.shows_annotations() {
-            push_raw_member(&mut out, "annotations", &self.annotations());
-        }
-        if let Some(icons) = self.icons.as_ref().filter(|_| shape.shows_icons()) {
-            push_raw_member(&mut out, "icons", icons);
-        }
-        if let Some(meta) = self.meta.as_ref().filter(|_| shape.shows_meta()) {
-            push_raw_member(&mut out, "_meta", meta);
-        }
+    /// `_meta` with the pointer to the resource that shows the result (MCP Apps), under the
+    /// extension's name and under the flat one that its first hosts read.
+    fn push_meta(&self, out: &mut String) {
+        let Some(ui) = &self.ui else {
+            if let Some(meta) = &self.meta {
+                push_raw_member(out, "_meta", meta);
+            }
+            return;
+        };
+        let own = self.meta.as_deref().and_then(|json| json.strip_suffix('}')).unwrap_or("{");
+        push_raw_member(out, "_meta", own);
+        push_key(out, "ui");
+        out.push('{');
+        push_text_member(out, "resourceUri", ui);
         out.push('}');
-        out
+        push_text_member(out, "ui/resourceUri", ui);
+        out.push('}');
+    }
+
+    fn task_support(&self) -> Option<&'static str> {
+        match self.flags.task {
+            TaskSupport::Never => None,
+            TaskSupport::Optional => Some("optional"),
+            TaskSupport::Required => Some("required"),
+        }
     }
 
     fn set_input(mut self, json: &str) -> Result<Tool> {
@@ -254,8 +290,62 @@ impl Tool {
         out
     }
 
+    /// Two members of one name are not JSON that everybody reads alike.
+    fn check_meta(&self) -> Result<()> {
+        let (Some(meta), Some(_)) = (&self.meta, &self.ui) else { return Ok(()) };
+        match ["ui", "ui/resourceUri"].into_iter().find(|key| has_key(meta, key)) {
+            Some(key) => Err(self.wrong(&Error::Config(format!("_meta and ui both set {key:?}")))),
+            None => Ok(()),
+        }
+    }
+
     fn wrong(&self, error: &Error) -> Error {
         Error::Config(format!("tool {:?}: {error}", self.name))
+    }
+}
+
+impl Listed for Tool {
+    const KIND: &'static str = "tool";
+
+    fn key(&self) -> &str {
+        &self.name
+    }
+
+    fn listing(&self, shape: Revision) -> String {
+        let mut out = String::from("{");
+        push_text_member(&mut out, "name", &self.name);
+        if let Some(title) = self.title.as_ref().filter(|_| shape.has_title()) {
+            push_text_member(&mut out, "title", title);
+        }
+        if let Some(description) = &self.description {
+            push_text_member(&mut out, "description", description);
+        }
+        push_raw_member(&mut out, "inputSchema", &self.input.text);
+        if let Some(schema) = self.output_for(shape) {
+            push_raw_member(&mut out, "outputSchema", schema);
+        }
+        if shape.shows_annotations() {
+            push_raw_member(&mut out, "annotations", &self.annotations());
+        }
+        if let Some(icons) = self.icons.as_ref().filter(|_| shape.shows_icons()) {
+            push_raw_member(&mut out, "icons", icons);
+        }
+        if let Some(support) = self.task_support().filter(|_| shape.has_task_methods()) {
+            push_raw_member(&mut out, "execution", &format!(r#"{{"taskSupport":"{support}"}}"#));
+        }
+        if shape.shows_meta() {
+            self.push_meta(&mut out);
+        }
+        out.push('}');
+        out
+    }
+
+    fn concurrency(&self) -> Option<usize> {
+        self.concurrency
+    }
+
+    fn writes(&self) -> bool {
+        self.flags.writes()
     }
 }
 
@@ -271,7 +361,8 @@ impl Input {
     }
 }
 
-fn check_icons(json: &str) -> Result<String> {
+/// Checks a JSON array of icons; compact.
+pub(super) fn check_icons(json: &str) -> Result<String> {
     let text = compact(json).map_err(|error| Error::Config(format!("icons: {error}")))?;
     let icons: Vec<Value> = serde_json::from_str(&text).map_err(|_| not_a("icons", "array"))?;
     if icons.iter().any(|icon| icon.get("src").and_then(Value::as_str).is_none()) {

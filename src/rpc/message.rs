@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Id, code, depth};
@@ -27,8 +27,9 @@ pub(crate) enum Message {
     Request { id: Id, method: String, params: RawParams },
     /// Wants no answer, and never gets one.
     Notification { method: String, params: RawParams },
-    /// Answers a request of ours.
-    Response,
+    /// Answers a request of ours with the JSON of its `result` or of its `error`. Without an id,
+    /// its sender could not read that of the request.
+    Response { id: Option<Id>, outcome: Result<Box<RawValue>, Box<RawValue>> },
 }
 
 impl Message {
@@ -36,7 +37,7 @@ impl Message {
     pub(crate) fn id(&self) -> Option<&Id> {
         match self {
             Message::Request { id, .. } => Some(id),
-            Message::Notification { .. } | Message::Response => None,
+            Message::Notification { .. } | Message::Response { .. } => None,
         }
     }
 }
@@ -92,13 +93,7 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
     if envelope.result.is_some() || envelope.error.is_some() {
-        let is_both = envelope.result.is_some() && envelope.error.is_some();
-        return match (envelope.method, id) {
-            (None, Some(_)) if !is_both => Ok(Message::Response),
-            // JSON-RPC 2.0 section 5: the id is null when the request's id could not be read.
-            (None, None) if envelope.result.is_none() => Ok(Message::Response),
-            (_, id) => Err(invalid(id, "message is neither a request nor a response")),
-        };
+        return response(&envelope, id);
     }
     let Some(method) = envelope.method else {
         return Err(invalid(id, "method is missing"));
@@ -116,25 +111,33 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
     }
 }
 
+fn response(envelope: &Envelope<'_>, id: Option<Id>) -> Result<Message, Malformed> {
+    let outcome = match (envelope.result, envelope.error) {
+        (Some(result), None) if id.is_some() => Some(Ok(result.to_owned())),
+        // JSON-RPC 2.0 section 5: the id is null when the request's id could not be read.
+        (None, Some(error)) => Some(Err(error.to_owned())),
+        _ => None,
+    };
+    match outcome {
+        Some(outcome) if envelope.method.is_none() => Ok(Message::Response { id, outcome }),
+        _ => Err(invalid(id, "message is neither a request nor a response")),
+    }
+}
+
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
     jsonrpc: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "crate::json::present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "crate::json::present")]
     params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "crate::json::present")]
     result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "crate::json::present")]
     error: Option<&'a RawValue>,
-}
-
-/// Keeps a member that is `null` apart from one that is absent: a null id is no notification.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
 }
 
 fn invalid(id: Option<Id>, reason: &str) -> Malformed {
@@ -170,7 +173,13 @@ mod tests {
         match message {
             Message::Request { id, method, .. } => format!("request {} {method}", id.as_json()),
             Message::Notification { method, .. } => format!("notification {method}"),
-            Message::Response => "response".into(),
+            Message::Response { id, outcome } => {
+                let id = id.as_ref().map_or("null", Id::as_json);
+                match outcome {
+                    Ok(result) => format!("response {id} result {result}"),
+                    Err(error) => format!("response {id} error {error}"),
+                }
+            }
         }
     }
 
@@ -179,9 +188,18 @@ mod tests {
         check(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "request 1 ping");
         check(r#" {"id":"x","method":"p\u0069ng","jsonrpc":"2.0"} "#, r#"request "x" ping"#);
         check(r#"{"jsonrpc":"2.0","method":"n","params":{}}"#, "notification n");
-        check(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "response");
-        check(r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#, "response");
         check(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}, 7]"#, "batch 2");
+    }
+
+    #[test]
+    fn responses() {
+        check(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "response 1 result {}");
+        check(r#"{"jsonrpc":"2.0","id":"a","result":null}"#, r#"response "a" result null"#);
+        check(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#, r#"response 1 error {"code":1}"#);
+        check(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#, "response null error {}");
+        check(r#"{"jsonrpc":"2.0","error":{}}"#, "response null error {}");
+        check(r#"{"jsonrpc":"2.0","id":null,"result":{}}"#, "-32600 null");
+        check(r#"{"jsonrpc":"2.0","id":5,"method":"ping","error":{}}"#, "-32600 5");
     }
 
     #[test]

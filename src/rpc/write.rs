@@ -31,6 +31,11 @@ pub(crate) fn error(id: Option<&Id>, code: i32, message: &str, data: Option<&str
     out
 }
 
+/// A request of ours around the JSON text `params`.
+pub(crate) fn request(id: u64, method: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+}
+
 /// A notification around the JSON text `params`.
 pub(crate) fn notification(method: &str, params: &str) -> String {
     let mut out = String::with_capacity(method.len() + params.len() + 40);

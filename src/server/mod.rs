@@ -4,6 +4,7 @@ mod connections;
 mod door;
 mod driver;
 mod host_thread;
+mod registration;
 mod running;
 mod signals;
 
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use running::Running;
 
-use crate::call::{Call, ToolFn};
 use crate::cancel::CancelReason;
 use crate::core::{Core, Options, Run};
 use crate::error::{Error, Result};
@@ -23,7 +23,6 @@ use crate::level::Level;
 use crate::limits::Limits;
 use crate::listener::Address;
 use crate::pool::is_own_thread;
-use crate::registry::Tool;
 use crate::session::Close;
 use crate::stats::Stats;
 use crate::sync::lock;
@@ -93,54 +92,6 @@ impl Server {
             return Err(Error::State("hooks are set once, before start".into()));
         }
         Ok(())
-    }
-
-    /// Adds a tool; clients that asked to be told hear of it.
-    ///
-    /// `run` is called on a worker thread, several calls at once, or on the I/O thread if the tool
-    /// is flagged inline; with [`Run::Host`] by [`Server::dispatch`]. It may keep the [`Call`] and
-    /// answer later from any thread.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] when the name is taken.
-    pub fn add_tool(&self, tool: Tool, run: impl Fn(Call) + Send + Sync + 'static) -> Result<()> {
-        let run = ToolFn::new(self.core.env.clone(), run);
-        self.changing(|core| core.registry.add(tool, run))
-    }
-
-    /// Removes a tool and waits until no call of it is open. Afterwards its function is gone. Calls
-    /// of it that have not begun are refused.
-    ///
-    /// With [`Run::Host`] the thread that dispatches, or has started the server and nobody has
-    /// dispatched yet, does not wait, because nobody else could end what it waits for. The function
-    /// is not called any more then either, but dropped by a later [`Server::dispatch`].
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] from inside a call of that tool.
-    pub fn remove_tool(&self, name: &str) -> Result<()> {
-        if crate::call::is_inside(name) {
-            return Err(Error::Busy(format!("tool {name:?} cannot remove itself while it runs")));
-        }
-        let mut removed = None;
-        self.changing(|core| core.registry.remove(name).map(|entry| removed = Some(entry)))?;
-        let Some(entry) = removed else { return Ok(()) };
-        match self.core.env.host.as_ref().filter(|_| self.is_running()) {
-            None => entry.wait_idle(),
-            Some(host) if host.is_host_thread() => {}
-            Some(host) => {
-                entry.wait_idle();
-                host.wait_for_earlier();
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows a tool to clients or hides it. Running calls go on.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub fn enable_tool(&self, name: &str, on: bool) -> Result<()> {
-        self.changing(|core| core.registry.enable(name, on))
     }
 
     /// Adds an address to listen on: `tcp:127.0.0.1:0` or `unix:/run/x.sock?mode=0660`.
@@ -291,15 +242,6 @@ impl Server {
 
     fn is_running(&self) -> bool {
         !matches!(*lock(&self.state), State::Created | State::Stopped)
-    }
-
-    fn changing(&self, change: impl FnOnce(&Core) -> Result<()>) -> Result<()> {
-        let before = self.core.registry.generation();
-        change(&self.core)?;
-        if self.core.registry.generation() != before {
-            self.core.changes.tools_changed();
-        }
-        Ok(())
     }
 
     fn listen_on(&self, address: Address) -> Result<()> {

@@ -195,6 +195,8 @@ impl Running {
         // Once more, for calls and sessions that were let in just before the first round.
         core.cancel_open_work(CancelReason::Shutdown);
         core.sessions.end_all(Close::Shutdown);
+        // Nobody can ask for them any more.
+        core.tasks.clear();
         let workers_ended = core.pool.stop(rest().max(Duration::from_millis(50)));
         // The host may still read the ends of its exchanges, and they are news to it.
         self.exchanges.settle();

@@ -3,24 +3,28 @@
 //! Modern requests carry everything themselves and touch a session only as the pipe that their
 //! answers leave by. Knows nothing of HTTP.
 
+mod asked;
 mod in_flight;
 mod outbox;
 mod store;
 mod streams;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+pub(crate) use asked::{Asked, Awaiting};
 pub(crate) use in_flight::{InFlight, Rejected};
 pub(crate) use outbox::{Close, EventId, Frame, Outbox, WhenFull};
 pub(crate) use store::SessionStore;
 pub(crate) use streams::{Resumed, STANDALONE, Streams};
 
 use crate::cancel::CancelReason;
-use crate::changes::Listener;
+use crate::changes::{Change, Listener};
 use crate::env::Env;
+use crate::json::push_text_member;
 use crate::level::Level;
-use crate::protocol::{ClientInfo, Revision};
+use crate::protocol::{ClientCapabilities, ClientInfo, Revision};
 use crate::rpc::write;
 use crate::sync::lock;
 
@@ -44,6 +48,10 @@ pub(crate) struct Session {
     /// Who opened it, as the host has authenticated them. To everybody else it does not exist.
     principal: Option<Arc<str>>,
     pub(crate) in_flight: Arc<InFlight>,
+    /// What we have asked the client.
+    pub(crate) asked: Asked,
+    /// The resources that the client wants to hear of. Never above `limits.subscriptions`.
+    subscriptions: Mutex<BTreeSet<String>>,
     handshake: Mutex<Option<Handshake>>,
     /// The client has sent `notifications/initialized`.
     initialized: AtomicBool,
@@ -73,6 +81,8 @@ impl Session {
             link,
             principal,
             in_flight: Arc::default(),
+            asked: Asked::default(),
+            subscriptions: Mutex::default(),
             handshake: Mutex::default(),
             initialized: AtomicBool::new(false),
             log_level: AtomicU8::new(DEFAULT_LEVEL as u8),
@@ -99,8 +109,36 @@ impl Session {
         lock(&self.handshake).as_ref().map_or(Revision::ASSUMED, |settled| settled.revision)
     }
 
+    /// What the client has said it can do; nothing before `initialize`.
+    pub(crate) fn with_capabilities<T>(&self, ask: impl FnOnce(ClientCapabilities<'_>) -> T) -> T {
+        let settled = lock(&self.handshake).clone();
+        match &settled {
+            Some(settled) => ask(ClientCapabilities::new(&settled.capabilities, settled.revision)),
+            None => ask(ClientCapabilities::new("{}", Revision::ASSUMED)),
+        }
+    }
+
     pub(crate) fn mark_initialized(&self) {
         self.initialized.store(true, Relaxed);
+    }
+
+    /// Tells whether the client may be sent more than answers.
+    pub(crate) fn is_initialized(&self) -> bool {
+        self.initialized.load(Relaxed)
+    }
+
+    /// Notes that the client wants to hear of the resource at `uri`; tells whether there was room.
+    pub(crate) fn subscribe(&self, uri: &str, limit: usize) -> bool {
+        let mut subscriptions = lock(&self.subscriptions);
+        if subscriptions.len() >= limit && !subscriptions.contains(uri) {
+            return false;
+        }
+        subscriptions.insert(uri.to_owned());
+        true
+    }
+
+    pub(crate) fn unsubscribe(&self, uri: &str) {
+        lock(&self.subscriptions).remove(uri);
     }
 
     pub(crate) fn set_log_level(&self, level: Level) {
@@ -123,6 +161,19 @@ impl Session {
                 outbox.push(Frame::Message { event: None, text });
             }
         }
+    }
+
+    /// Sends a request of ours that has no place on the stream of a request; tells whether the
+    /// client listens.
+    pub(crate) fn ask(&self, text: String) -> bool {
+        let listens = match &self.link {
+            Link::Streams(streams) => streams.has_standalone(),
+            Link::Duplex(_) => true,
+        };
+        if listens {
+            self.send(text.into());
+        }
+        listens
     }
 
     /// Sends a log message if the client wants that level.
@@ -152,10 +203,24 @@ impl Session {
 }
 
 impl Listener for Session {
-    fn tools_changed(&self) {
-        // Only a client that shook hands the legacy way asked for unsolicited notifications.
-        if self.initialized.load(Relaxed) {
-            self.send(write::notification("notifications/tools/list_changed", "{}").into());
+    fn hears(&self, change: &Change) -> bool {
+        match change {
+            Change::Updated(uri) => lock(&self.subscriptions).contains(uri),
+            _ => true,
         }
+    }
+
+    fn changed(&self, change: &Change) {
+        // Only a client that shook hands the legacy way asked for unsolicited notifications; the
+        // last word of the handshake may come while the change waits to be told.
+        if !self.is_initialized() || !self.hears(change) {
+            return;
+        }
+        let mut params = String::from("{");
+        if let Change::Updated(uri) = change {
+            push_text_member(&mut params, "uri", uri);
+        }
+        params.push('}');
+        self.send(write::notification(change.method(), &params).into());
     }
 }

@@ -12,7 +12,8 @@ use super::{Close, Link, Session};
 use crate::cancel::CancelReason;
 use crate::clock::Alarm;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::random::random;
 use crate::sync::lock;
 
 /// The sessions of one server.
@@ -40,7 +41,7 @@ impl SessionStore {
     /// Opens a session of `principal` under a fresh random id.
     ///
     /// # Errors
-    /// [`Error::Io`] when the system has no randomness to give.
+    /// [`Error::Io`](crate::Error::Io) when the system has no randomness to give.
     pub(crate) fn open(&self, link: Link, principal: Option<Arc<str>>) -> Result<Arc<Session>> {
         let session = self.prepare(link, principal)?;
         self.keep(&session);
@@ -52,10 +53,7 @@ impl SessionStore {
     /// # Errors
     /// As [`SessionStore::open`].
     pub(crate) fn prepare(&self, link: Link, principal: Option<Arc<str>>) -> Result<Arc<Session>> {
-        let mut random = [0u8; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
-        let id = URL_SAFE_NO_PAD.encode(random).into();
+        let id = URL_SAFE_NO_PAD.encode(random::<16>()?).into();
         Ok(Session::new(&self.env, id, link, principal))
     }
 

@@ -113,6 +113,11 @@ impl Streams {
         self.send(STANDALONE, |event| Frame::Message { event: Some(event), text });
     }
 
+    /// Tells whether a client has opened the standalone stream and may come back to it.
+    pub(crate) fn has_standalone(&self) -> bool {
+        lock(&self.state).live.contains_key(&STANDALONE)
+    }
+
     /// Ends a stream that nobody can resume: its request was abandoned, or answered without any
     /// event before.
     pub(crate) fn end(&self, stream: u32) {

@@ -93,6 +93,10 @@ impl ReplySink for Batch {
         self.parent.notify(message);
     }
 
+    fn ask(&self, message: String) -> bool {
+        self.parent.ask(message)
+    }
+
     fn reply(&self, reply: Reply) {
         self.close_one(Some(reply.text));
     }

@@ -211,6 +211,15 @@ impl ReplySink for Exchange {
         self.send_message(message);
     }
 
+    fn ask(&self, message: String) -> bool {
+        // A client that takes JSON alone reads no stream of this request.
+        let takes_stream = self.form != Form::Json;
+        if takes_stream {
+            self.notify(message);
+        }
+        takes_stream
+    }
+
     fn reply(&self, Reply { text, error }: Reply) {
         let _order = lock(&self.order);
         match self.streams() {

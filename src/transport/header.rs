@@ -40,8 +40,8 @@ pub(super) fn check_params(
 ) -> Result<(), Refusal> {
     let Some(params) = params.as_deref().filter(|_| method == "tools/call") else { return Ok(()) };
     let Ok(call) = serde_json::from_str::<Call<'_>>(params.get()) else { return Ok(()) };
-    let Some(entry) = core.registry.lookup(&call.name) else { return Ok(()) };
-    let marked = &entry.tool.input.headers;
+    let Some(entry) = core.tools.lookup(&call.name) else { return Ok(()) };
+    let marked = &entry.about.input.headers;
     if marked.is_empty() {
         return Ok(());
     }
@@ -70,11 +70,14 @@ fn name(method: &str, params: &RawParams) -> Option<String> {
         name: Option<Cow<'a, str>>,
         #[serde(borrow, default)]
         uri: Option<Cow<'a, str>>,
+        #[serde(borrow, default, rename = "taskId")]
+        task: Option<Cow<'a, str>>,
     }
     let named: Named<'_> = serde_json::from_str(params.as_deref()?.get()).ok()?;
     match method {
         "tools/call" | "prompts/get" => named.name.map(Cow::into_owned),
         "resources/read" => named.uri.map(Cow::into_owned),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => named.task.map(Cow::into_owned),
         _ => None,
     }
 }

@@ -49,8 +49,11 @@ pub(super) fn take(
             // receivers ignore what they do not know.
             _ => {}
         },
-        // This server asks nothing, so a response answers nothing.
-        Message::Response => {}
+        Message::Response { id, outcome } => {
+            if let Some(id) = id {
+                session.asked.answer(&id, outcome.as_deref().map_err(|error| &**error));
+            }
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn post(
         return answer::refuse(Some(&id), &refusal);
     }
     // An unknown method is 404 whatever else is wrong with it: that tells a client the era.
-    if is_known(&method, revision)
+    if is_known(core, &method, revision)
         && let Err(refusal) = header::check_params(core, head, &method, &params)
     {
         return answer::refuse(Some(&id), &refusal);

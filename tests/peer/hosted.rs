@@ -136,7 +136,7 @@ pub(crate) fn hooks(threads: &Threads) -> Hooks {
     let (audits, logs, starts) = (threads.clone(), threads.clone(), threads.clone());
     Hooks {
         audit: Some(Box::new(move |record| {
-            assert!(!record.tool.is_empty());
+            assert!(!record.name.is_empty());
             audits.note("audit");
         })),
         log: Some(Box::new(move |_, _, _| logs.note("log"))),

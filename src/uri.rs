@@ -1,0 +1,34 @@
+//! What counts as a URI: enough to refuse a mistake, not more.
+
+use crate::error::{Error, Result};
+
+/// Accepts `scheme:rest` of RFC 3986 section 3; clients parse the rest by their own rules.
+///
+/// # Errors
+/// [`Error::Config`] when `uri` is something else.
+pub(crate) fn parse(uri: &str) -> Result<String> {
+    let wrong = || Error::Config(format!("{uri:?} is not a URI"));
+    let (scheme, rest) = uri.split_once(':').ok_or_else(wrong)?;
+    let mut letters = scheme.chars();
+    let good_scheme = letters.next().is_some_and(|ch| ch.is_ascii_alphabetic())
+        && letters.all(|ch| ch.is_ascii_alphanumeric() || "+-.".contains(ch));
+    if !good_scheme || rest.chars().any(|ch| ch.is_control() || ch == ' ') {
+        return Err(wrong());
+    }
+    Ok(uri.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_uri_has_a_scheme_and_no_spaces() {
+        for uri in ["a:", "log:a", "metrics://x/y?z#f", "x-my+own.1:%20", "urn:\u{e4}"] {
+            assert_eq!(parse(uri).ok().as_deref(), Some(uri));
+        }
+        for uri in ["", "log", ":a", "1a:b", "a b:c", "log:a b", "log:a\nb", "/path:x"] {
+            assert!(parse(uri).is_err(), "{uri}");
+        }
+    }
+}
