@@ -220,7 +220,7 @@ static const emcp_param MAINTENANCE[] = {
 /* Listed to clients in this order. */
 static const struct {
     const char *name, *description;
-    emcp_tool_fn call;
+    emcp_call_fn call;
     const emcp_param *params;
     size_t params_len;
     uint32_t flags;

@@ -226,7 +226,7 @@ static const emcp_param page_params[] = {
 
 /* Adds a tool that is a listing with pages, or one with a fixed answer when it has a schema. */
 static int32_t add(struct sysmond *sysmond, const char *name, const char *title,
-                   const char *description, const char *output_schema, emcp_tool_fn call)
+                   const char *description, const char *output_schema, emcp_call_fn call)
 {
     emcp_tool tool;
     EMCP_INIT(&tool);

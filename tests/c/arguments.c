@@ -93,7 +93,7 @@ static void caller(emcp_call *call)
     emcp_who who;
     emcp_str meta = emcp_call_meta(call);
 
-    CHECK(str_is(emcp_call_tool(call), "inspect"), "the tool's own name");
+    CHECK(str_is(emcp_call_name(call), "inspect"), "the tool's own name");
     CHECK(meta.n > 0 && meta.p[0] == '{', "_meta is a JSON object");
     EMCP_INIT(&who);
     CHECK_STATUS(emcp_call_who(call, &who), EMCP_OK);

@@ -37,7 +37,7 @@ static inline emcp_server *server_create(emcp_config *config)
 }
 
 /* Fills `tool` with what the tests have in common; the caller adds what it tests. */
-static inline void tool_init(emcp_tool *tool, const char *name, emcp_tool_fn call, void *user)
+static inline void tool_init(emcp_tool *tool, const char *name, emcp_call_fn call, void *user)
 {
     EMCP_INIT(tool);
     tool->name = name;
@@ -46,7 +46,7 @@ static inline void tool_init(emcp_tool *tool, const char *name, emcp_tool_fn cal
     tool->user = user;
 }
 
-static inline void tool_add(emcp_server *server, const char *name, emcp_tool_fn call, void *user)
+static inline void tool_add(emcp_server *server, const char *name, emcp_call_fn call, void *user)
 {
     emcp_tool tool;
 

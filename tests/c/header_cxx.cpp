@@ -28,7 +28,7 @@ int main()
     const emcp_str text = {"abc", 3};
     const emcp_param param = {"a", EMCP_STRING, EMCP_P_REQUIRED, "A", nullptr, 0, 0,
                               nullptr, nullptr};
-    const emcp_tool_fn function = tool_function;
+    const emcp_call_fn function = tool_function;
 
     if (!sizes || text.n != 3 || param.type != EMCP_STRING || function(nullptr, nullptr) != 0 ||
         EMCP_NUL != static_cast<size_t>(-1) || emcp_abi_version() != 1) {
