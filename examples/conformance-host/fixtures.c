@@ -1,4 +1,4 @@
-/* Fixture tools of the conformance suite: names, texts and schemas are the suite's, not ours. */
+/* What the families of fixtures share. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "fixtures.h"
@@ -6,301 +6,136 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "media.h"
-
-/* The tool that test_trigger_tool_change shows and hides. */
-#define CHANGING_TOOL "test_changing_tool"
-
-/* The suite reads this schema back keyword by keyword (SEP-1613, SEP-2106). */
-#define JSON_SCHEMA_2020_12                                                                   \
-    "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"type\":\"object\","      \
-    "\"$defs\":{\"address\":{\"$anchor\":\"addressDef\",\"type\":\"object\",\"properties\":{" \
-    "\"street\":{\"type\":\"string\"},\"city\":{\"type\":\"string\"}}}},"                     \
-    "\"properties\":{\"name\":{\"type\":\"string\"},"                                         \
-    "\"address\":{\"$ref\":\"#/$defs/address\"},"                                             \
-    "\"contactMethod\":{\"type\":\"string\",\"enum\":[\"phone\",\"email\"]},"                 \
-    "\"phone\":{\"type\":\"string\"},\"email\":{\"type\":\"string\"}},"                       \
-    "\"allOf\":[{\"anyOf\":[{\"required\":[\"phone\"]},{\"required\":[\"email\"]}]}],"        \
-    "\"if\":{\"properties\":{\"contactMethod\":{\"const\":\"phone\"}},"                       \
-    "\"required\":[\"contactMethod\"]},"                                                      \
-    "\"then\":{\"required\":[\"phone\"]},\"else\":{\"required\":[\"email\"]},"                \
-    "\"additionalProperties\":false}"
-
-/* Shared by the calls of test_trigger_tool_change; `lock` keeps two toggles in order. */
-struct changing_tool {
+/* Shared by the calls of one trigger; `lock` keeps two of them in order. */
+struct toggle {
     emcp_server *server;
+    const char *name;
+    int32_t (*enable)(emcp_server *server, const char *name, int32_t on);
     pthread_mutex_t lock;
     int32_t shown;
 };
 
-static void sleep_ms(long ms)
+static int32_t trigger(emcp_call *call, void *user)
 {
-    struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
-
-    nanosleep(&wait, NULL);
-}
-
-static int32_t simple_text(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "This is a simple text response for testing.", EMCP_NUL);
-}
-
-static int32_t image_content(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_image(call, "image/png", RED_PIXEL_PNG, sizeof RED_PIXEL_PNG);
-}
-
-static int32_t audio_content(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_audio(call, "audio/wav", SILENCE_WAV, sizeof SILENCE_WAV);
-}
-
-static int32_t embedded_resource(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_resource_text(call, "test://embedded-resource", "text/plain",
-                                  "This is an embedded resource content.", EMCP_NUL);
-}
-
-static int32_t multiple_content_types(emcp_call *call, void *user)
-{
+    struct toggle *toggle = user;
     int32_t status;
 
-    (void)user;
-    status = emcp_put_text(call, "Multiple content types test:", EMCP_NUL);
-    if (status < 0)
-        return status;
-    status = emcp_put_image(call, "image/png", RED_PIXEL_PNG, sizeof RED_PIXEL_PNG);
-    if (status < 0)
-        return status;
-    return emcp_put_resource_text(call, "test://mixed-content-resource", "application/json",
-                                  "{\"test\":\"data\",\"value\":123}", EMCP_NUL);
-}
-
-static void log_info(emcp_call *call, const char *json)
-{
-    /* A client that asked for no log lines gets none: nothing to do about it here. */
-    (void)emcp_call_log(call, EMCP_LOG_INFO, "conformance-host", json, EMCP_NUL);
-}
-
-static int32_t tool_with_logging(emcp_call *call, void *user)
-{
-    (void)user;
-    log_info(call, "\"Tool execution started\"");
-    sleep_ms(50);
-    log_info(call, "\"Tool processing data\"");
-    sleep_ms(50);
-    log_info(call, "\"Tool execution completed\"");
-    return emcp_put_text(call, "Tool with logging executed successfully", EMCP_NUL);
-}
-
-static int32_t logging_tool(emcp_call *call, void *user)
-{
-    (void)user;
-    log_info(call, "\"test_logging_tool was called\"");
-    return emcp_put_text(call, "Logging tool executed successfully", EMCP_NUL);
-}
-
-static int32_t error_handling(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_fail(call, "This tool intentionally returns an error for testing");
-}
-
-static int32_t tool_with_progress(emcp_call *call, void *user)
-{
-    (void)user;
-    for (int done = 0; done <= 100; done += 50) {
-        if (done > 0)
-            sleep_ms(50);
-        (void)emcp_call_progress(call, done, 100, NULL);
-    }
-    return emcp_put_text(call, "Tool with progress executed successfully", EMCP_NUL);
-}
-
-static int32_t json_schema_tool(emcp_call *call, void *user)
-{
-    emcp_str arguments = emcp_call_arguments(call);
-
-    (void)user;
-    return emcp_put_text(call, arguments.p, arguments.n);
-}
-
-/* Closes the client's stream in mid-call; the answer waits for it to resume. */
-static int32_t reconnection(emcp_call *call, void *user)
-{
-    (void)user;
-    /* Only revision 2025-11-25 can resume; elsewhere the answer comes on the open reply. */
-    (void)emcp_call_disconnect(call, 100);
-    sleep_ms(500);
-    return emcp_put_text(call, "Reconnection test completed successfully", EMCP_NUL);
-}
-
-static int32_t missing_capability(emcp_call *call, void *user)
-{
-    (void)user;
-    if (emcp_call_require(call, "sampling") < 0)
-        return EMCP_OK; /* Already answered with the missing capability. */
-    return emcp_put_text(call, "The client declared sampling", EMCP_NUL);
-}
-
-/* The suite checks that no request of ours shares the stream with the answer. */
-static int32_t streaming_elicitation(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "Streaming elicitation completed", EMCP_NUL);
-}
-
-static int32_t trigger_tool_change(emcp_call *call, void *user)
-{
-    struct changing_tool *changing = user;
-    int32_t status;
-
-    pthread_mutex_lock(&changing->lock);
-    status = emcp_tool_enable(changing->server, CHANGING_TOOL, !changing->shown);
+    pthread_mutex_lock(&toggle->lock);
+    status = toggle->enable(toggle->server, toggle->name, !toggle->shown);
     if (status >= 0)
-        changing->shown = !changing->shown;
-    pthread_mutex_unlock(&changing->lock);
+        toggle->shown = !toggle->shown;
+    pthread_mutex_unlock(&toggle->lock);
 
     if (status < 0)
         return status;
-    return emcp_put_text(call, "The tool list has changed", EMCP_NUL);
+    return emcp_put_text(call, "The list has changed", EMCP_NUL);
 }
 
-static void free_changing_tool(void *user)
+static void free_toggle(void *user)
 {
-    struct changing_tool *changing = user;
+    struct toggle *toggle = user;
 
-    pthread_mutex_destroy(&changing->lock);
-    free(changing);
+    pthread_mutex_destroy(&toggle->lock);
+    free(toggle);
 }
 
-static int32_t changing_tool(emcp_call *call, void *user)
-{
-    (void)user;
-    return emcp_put_text(call, "This tool comes and goes", EMCP_NUL);
-}
-
-static int32_t x_mcp_header(emcp_call *call, void *user)
-{
-    emcp_str region;
-
-    (void)user;
-    if (emcp_arg_str(call, "region", &region) < 0)
-        return emcp_put_text(call, "No region given", EMCP_NUL);
-    return emcp_put_text(call, region.p, region.n);
-}
-
-static int32_t greet(emcp_call *call, void *user)
-{
-    static const char hello[] = "Hello, ";
-    size_t start = sizeof hello - 1;
-    emcp_str name;
-    int32_t status;
-
-    (void)user;
-    status = emcp_arg_str(call, "name", &name);
-    if (status < 0)
-        return status;
-
-    char *greeting = malloc(start + name.n + 1);
-    if (greeting == NULL)
-        return EMCP_E_LIMIT;
-    memcpy(greeting, hello, start);
-    memcpy(greeting + start, name.p, name.n);
-    greeting[start + name.n] = '!';
-    status = emcp_put_text(call, greeting, start + name.n + 1);
-    free(greeting);
-    return status;
-}
-
-static const emcp_param REGION[] = {
-    {"region", EMCP_STRING, 0, "Copied by the client into the header Mcp-Param-Region", NULL, 0, 0,
-     NULL, "Region"},
-};
-
-static const emcp_param NAME[] = {
-    {"name", EMCP_STRING, EMCP_P_REQUIRED, "Who is greeted", NULL, 0, 0, NULL, NULL},
-};
-
-/* Listed to clients in this order. The first one is called without arguments. */
-static const struct fixture {
-    const char *name;
-    const char *description;
-    emcp_tool_fn call;
-    const emcp_param *params;
-    size_t params_len;
-    const char *input_schema;
-} FIXTURES[] = {
-    {"test_simple_text", "Answers one text", simple_text, NULL, 0, NULL},
-    {"test_image_content", "Answers a PNG image", image_content, NULL, 0, NULL},
-    {"test_audio_content", "Answers WAV audio", audio_content, NULL, 0, NULL},
-    {"test_embedded_resource", "Answers an embedded text resource", embedded_resource, NULL, 0,
-     NULL},
-    {"test_multiple_content_types", "Answers text, an image and a resource",
-     multiple_content_types, NULL, 0, NULL},
-    {"test_tool_with_logging", "Sends three log messages before it answers", tool_with_logging,
-     NULL, 0, NULL},
-    {"test_logging_tool", "Sends one log message, if the client wants any", logging_tool, NULL, 0,
-     NULL},
-    {"test_error_handling", "Always fails", error_handling, NULL, 0, NULL},
-    {"test_tool_with_progress", "Reports 0, 50 and 100 of 100", tool_with_progress, NULL, 0, NULL},
-    {"json_schema_2020_12_tool", "Takes arguments described with JSON Schema 2020-12",
-     json_schema_tool, NULL, 0, JSON_SCHEMA_2020_12},
-    {"test_reconnection", "Closes the stream in mid-call and answers after the client resumes",
-     reconnection, NULL, 0, NULL},
-    {"test_missing_capability", "Needs a client that declares sampling", missing_capability, NULL,
-     0, NULL},
-    {"test_streaming_elicitation", "Answers without asking the client anything",
-     streaming_elicitation, NULL, 0, NULL},
-    {"test_x_mcp_header", "Takes a parameter that is also sent as a header", x_mcp_header, REGION,
-     1, NULL},
-    {"greet", "Greets by name", greet, NAME, 1, NULL},
-    {CHANGING_TOOL, "Shown and hidden by test_trigger_tool_change", changing_tool, NULL, 0, NULL},
-};
-
-static int32_t add_trigger(emcp_server *server)
+int32_t fixtures_add_toggle(emcp_server *server, const char *trigger_name, const char *name,
+                            int32_t (*enable)(emcp_server *server, const char *name, int32_t on))
 {
     emcp_tool tool;
-    struct changing_tool *changing = malloc(sizeof *changing);
+    struct toggle *toggle = malloc(sizeof *toggle);
 
-    if (changing == NULL)
+    if (toggle == NULL)
         return EMCP_E_LIMIT;
-    changing->server = server;
-    changing->shown = 1;
-    pthread_mutex_init(&changing->lock, NULL);
+    toggle->server = server;
+    toggle->name = name;
+    toggle->enable = enable;
+    toggle->shown = 1;
+    pthread_mutex_init(&toggle->lock, NULL);
 
     EMCP_INIT(&tool);
     tool.flags = EMCP_T_WRITE;
-    tool.name = "test_trigger_tool_change";
-    tool.description = "Shows or hides a tool, so that clients are told of a changed list";
-    tool.call = trigger_tool_change;
-    tool.user = changing;
-    tool.free_user = free_changing_tool;
+    tool.name = trigger_name;
+    tool.description = "Shows or hides one entry, so that clients are told of a changed list";
+    tool.call = trigger;
+    tool.user = toggle;
+    tool.free_user = free_toggle;
     return emcp_tool_add(server, &tool);
 }
 
-int32_t fixtures_add(emcp_server *server)
+int32_t fixtures_add_table(emcp_server *server, const struct fixture *table, size_t count,
+                           void *user)
 {
-    for (size_t i = 0; i < sizeof FIXTURES / sizeof FIXTURES[0]; i++) {
-        const struct fixture *fixture = &FIXTURES[i];
+    for (size_t i = 0; i < count; i++) {
         emcp_tool tool;
 
         EMCP_INIT(&tool);
-        tool.name = fixture->name;
-        tool.description = fixture->description;
-        tool.params = fixture->params;
-        tool.params_len = fixture->params_len;
-        tool.input_schema = fixture->input_schema;
-        tool.call = fixture->call;
+        tool.flags = table[i].flags;
+        tool.name = table[i].name;
+        tool.description = table[i].description;
+        tool.params = table[i].params;
+        tool.params_len = table[i].params_len;
+        tool.input_schema = table[i].input_schema;
+        tool.call = table[i].call;
+        tool.user = user;
         int32_t status = emcp_tool_add(server, &tool);
         if (status < 0)
             return status;
     }
-    return add_trigger(server);
+    return EMCP_OK;
+}
+
+char *fixtures_join(const char *before, emcp_str middle, const char *after)
+{
+    size_t before_len = strlen(before), after_len = strlen(after);
+    char *text = malloc(before_len + middle.n + after_len + 1);
+
+    if (text == NULL)
+        return NULL;
+    memcpy(text, before, before_len);
+    memcpy(text + before_len, middle.p, middle.n);
+    memcpy(text + before_len + middle.n, after, after_len + 1);
+    return text;
+}
+
+int32_t fixtures_put(emcp_call *call, const char *before, emcp_str middle, const char *after)
+{
+    char *text = fixtures_join(before, middle, after);
+
+    if (text == NULL)
+        return EMCP_E_LIMIT;
+    /* Not EMCP_NUL: a client's text may hold NULs. */
+    int32_t status = emcp_put_text(call, text, strlen(before) + middle.n + strlen(after));
+    free(text);
+    return status;
+}
+
+int32_t fixtures_suggest(emcp_call *call, const char *const *values, size_t count)
+{
+    emcp_str typed = emcp_complete_value(call);
+
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(values[i], typed.p, typed.n) != 0)
+            continue;
+        int32_t status = emcp_put_value(call, values[i]);
+        if (status < 0)
+            return status;
+    }
+    return EMCP_OK;
+}
+
+int32_t fixtures_add(emcp_server *server, struct timer *timer)
+{
+    int32_t status = fixtures_tools_add(server);
+
+    if (status >= 0)
+        status = fixtures_input_add(server);
+    if (status >= 0)
+        status = fixtures_tasks_add(server, timer);
+    if (status >= 0)
+        status = fixtures_resources_add(server);
+    if (status >= 0)
+        status = fixtures_prompts_add(server);
+    return status;
 }

@@ -1,7 +1,7 @@
 /* conformance-host - an MCP server for the official conformance suite.
  *
  * Everything goes through emcp.h, so the suite judges the C API and not an inner layer.
- * Its fixtures are in fixtures.c; this file only parses the command line and runs the server. */
+ * Its fixtures are in fixtures_*.c; this file only parses the command line and runs the server. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <signal.h>
@@ -15,7 +15,7 @@
 #define USAGE                                                               \
     "usage: conformance-host [--listen ADDR:PORT]\n"                        \
     "\n"                                                                    \
-    "Serves the tool fixtures of the MCP conformance suite until SIGTERM.\n" \
+    "Serves the fixtures of the MCP conformance suite until SIGTERM.\n"      \
     "\n"                                                                    \
     "  --listen ADDR:PORT  default 127.0.0.1:0; port 0 picks a free one\n"  \
     "  --help              prints this text\n"
@@ -49,7 +49,7 @@ static const char *parse_arguments(int argc, char **argv)
     return address;
 }
 
-static emcp_server *create_server(const char *address)
+static emcp_server *create_server(const char *address, struct timer *timer)
 {
     emcp_config config;
     emcp_server *server = NULL;
@@ -66,7 +66,7 @@ static emcp_server *create_server(const char *address)
         exit(2);
     }
     check(emcp_listen(server, listener), "listen");
-    check(fixtures_add(server), "add tools");
+    check(fixtures_add(server, timer), "add fixtures");
     return server;
 }
 
@@ -91,12 +91,18 @@ int main(int argc, char **argv)
     sigaddset(&endings, SIGINT);
     sigprocmask(SIG_BLOCK, &endings, NULL);
 
-    emcp_server *server = create_server(address);
+    struct timer *timer = timer_new();
+    if (timer == NULL) {
+        fputs("conformance-host: the timer cannot be started\n", stderr);
+        return 1;
+    }
+    emcp_server *server = create_server(address, timer);
     check(emcp_start(server), "start");
     print_address(server);
 
     sigwait(&endings, &ending);
     check(emcp_stop(server), "stop");
     emcp_destroy(server);
+    timer_free(timer);
     return 0;
 }

@@ -78,7 +78,9 @@ int main(int argc, char **argv)
     EMCP_INIT(&config);
     config.name = "conformance-host";
     config.version = emcp_version();
-    if (emcp_create(&config, &server) < 0 || fixtures_add(server) < 0 || emcp_start(server) < 0)
+    struct timer *timer = timer_new();
+    if (timer == NULL || emcp_create(&config, &server) < 0 || fixtures_add(server, timer) < 0 ||
+        emcp_start(server) < 0)
         fail("start");
     struct mcp_mhd *adapter = mcp_mhd_new(server);
     struct MHD_Daemon *daemon = adapter != NULL ? start(adapter, port) : NULL;
@@ -96,5 +98,6 @@ int main(int argc, char **argv)
     MHD_stop_daemon(daemon);
     mcp_mhd_free(adapter);
     emcp_destroy(server);
+    timer_free(timer);
     return 0;
 }

@@ -4,7 +4,7 @@
 ADAPTER_MHD := $(filter-out %/main.c,$(wildcard examples/hosts/microhttpd/*.[ch]))
 
 $(HOSTS)/conformance_mhd: tests/hosts/conformance_mhd.c $(ADAPTER_MHD) \
-  $(wildcard examples/conformance-host/fixtures.* examples/conformance-host/media.h) \
+  $(filter-out %/main.c,$(wildcard examples/conformance-host/*.[ch])) \
   include/emcp.h $(EMCP_A) | host-packages
 	@mkdir -p $(HOSTS)
 	$(CC) -std=c99 $(CFLAGS) $(WARNINGS) -Iinclude $(HOST_CFLAGS) -o $@ $(filter %.c,$^) \
