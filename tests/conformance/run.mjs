@@ -1,25 +1,37 @@
 // Runs the official MCP conformance suite against build/conformance-host.
 //
-//   node run.mjs HOST_BINARY NODE_MODULES
+//   node run.mjs [--markdown] HOST_BINARY NODE_MODULES
 //
-// Starts the host on a free port, runs every leg with the one baseline.yml beside this file, and
-// ends with the line `N passed, N failed`. Exit 0: everything passed except what the baseline
-// lists, and everything it lists still fails. Nothing is installed or downloaded here.
+// Starts the host on a free port, runs every leg and ends with the line `N passed, N failed`.
+// Exit 0: every scenario of every leg passed, without a warning. --markdown prints the table as
+// the README has it. Nothing is installed or downloaded here.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 const LEG_SECONDS_MAX = 180;
 const HOST_START_SECONDS_MAX = 10;
 const HOST_STOP_SECONDS_MAX = 10;
-const BASELINE = join(dirname(fileURLToPath(import.meta.url)), 'baseline.yml');
 
-// `scenarios` pins how many the suite runs: a leg that silently shrinks is a failure.
+const SUITE = '@modelcontextprotocol/conformance';
+// The last series that knows no revision after 2025-11-25; published results quote its numbers.
+const FIRST_SUITE = 'conformance-0-1';
+
+// `scenarios` pins how many the suite runs, `scored` how many of them a revision requires: a leg
+// that silently shrinks is a failure.
 const LEGS = [
-  { name: 'requirements 2025-11-25', scenarios: 33, args: ['--requirements', '2025-11-25'] },
-  { name: 'requirements 2026-07-28', scenarios: 50, args: ['--requirements', '2026-07-28'] },
+  ...[
+    ['2025-11-25', 33, 30],
+    ['2026-07-28', 50, 37],
+  ].map(([revision, scenarios, scored]) => ({
+    name: `requirements ${revision}`,
+    suite: SUITE,
+    revision,
+    scenarios,
+    scored,
+    args: ['--requirements', revision],
+  })),
   ...[
     ['2025-03-26', 1],
     ['2025-06-18', 27],
@@ -27,51 +39,39 @@ const LEGS = [
     ['2026-07-28', 40],
   ].map(([revision, scenarios]) => ({
     name: `all @${revision}`,
+    suite: SUITE,
     scenarios,
     args: ['--suite', 'all', '--spec-version', revision],
   })),
-  { name: 'all', scenarios: 65, args: ['--suite', 'all'] },
+  { name: 'all', suite: SUITE, scenarios: 65, args: ['--suite', 'all'] },
+  { name: '0.1.16 active', suite: FIRST_SUITE, scenarios: 30, args: ['--suite', 'active'] },
 ];
 
+// Scenarios that may check nothing, and why. All others have to succeed in something.
+const MAY_BE_SKIPPED = new Map([
+  ['tasks-status-notifications', 'the suite has no checks for it yet'],
+  ['sep-2640-skills-enumeration', 'an extension that the host does not have'],
+  ['sep-2640-skills-manifest', 'an extension that the host does not have'],
+  ['sep-2640-skills-directory', 'an extension that the host does not have'],
+]);
+
 async function main() {
-  const [hostBinary, nodeModules] = process.argv.slice(2);
+  const markdown = process.argv[2] === '--markdown';
+  const [hostBinary, nodeModules] = process.argv.slice(markdown ? 3 : 2);
   if (!hostBinary || !nodeModules) {
-    console.error('usage: node run.mjs HOST_BINARY NODE_MODULES');
+    console.error('usage: node run.mjs [--markdown] HOST_BINARY NODE_MODULES');
     process.exit(2);
   }
-  const suite = {
-    // The suite needs Node 22 or later, which the system may not have: the pinned package does.
-    node: join(nodeModules, 'node/bin/node'),
-    entry: join(nodeModules, '@modelcontextprotocol/conformance/dist/index.js'),
-  };
-  const baseline = readBaseline(BASELINE);
   const host = await startHost(hostBinary);
   const results = [];
   const problems = [];
   try {
-    for (const leg of LEGS) results.push(await runLeg(leg, suite, host.url, baseline));
+    for (const leg of LEGS) results.push(await runLeg(leg, nodeModules, host.url));
   } finally {
     const end = await host.stop();
     if (end !== 0) problems.push(`the host ended with ${end} on SIGTERM instead of 0`);
   }
-  for (const entry of unusedEntries(baseline, results)) {
-    problems.push(`baseline: ${entry} failed in no leg: remove it`);
-  }
-  process.exitCode = report(results, problems);
-}
-
-// Entries are `scenario` or `scenario:check-id`; the map gives a scenario's checks, or null when
-// the scenario is listed as a whole.
-function readBaseline(file) {
-  const entries = new Map();
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
-    const entry = line.match(/^\s*-\s+([^\s#]+)/)?.[1];
-    if (!entry) continue;
-    const [scenario, check] = entry.split(':');
-    if (!check) entries.set(scenario, null);
-    else entries.set(scenario, [...(entries.get(scenario) ?? []), check]);
-  }
-  return entries;
+  process.exitCode = report(results, problems, markdown);
 }
 
 // Resolves once the host has printed its address. `stop` ends it and gives its exit code, or the
@@ -110,24 +110,28 @@ function startHost(binary) {
   });
 }
 
-async function runLeg(leg, suite, url, baseline) {
+async function runLeg(leg, nodeModules, url) {
+  // The suite needs Node 22 or later, which the system may not have: the pinned package does.
+  const node = join(nodeModules, 'node/bin/node');
+  const entry = join(nodeModules, leg.suite, 'dist/index.js');
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
   try {
-    const args = [suite.entry, 'server', '--url', url, ...leg.args];
-    const run = await runSuite(suite.node, [
-      ...args,
-      '--expected-failures',
-      BASELINE,
-      '--output-dir',
-      folder,
-    ]);
-    const scenarios = readScenarios(folder).map((s) => ({ ...s, ...judge(s, baseline) }));
+    const args = [entry, 'server', '--url', url, ...leg.args, '--output-dir', folder];
+    const run = await runSuite(node, args);
+    const scenarios = readScenarios(folder).map((s) => ({ ...s, problems: judge(s) }));
     const problems = scenarios.flatMap((s) => s.problems);
     if (run.code !== 0) problems.push(`the suite ended with ${run.code}`);
     if (scenarios.length !== leg.scenarios) {
       problems.push(`${scenarios.length} scenarios were run instead of ${leg.scenarios}`);
     }
-    return { leg, scenarios, problems, output: run.output };
+    const scored = leg.scored && score(scenarios, readRequired(nodeModules, leg.revision));
+    if (scored && (scored.passed !== leg.scored || scored.required !== leg.scored)) {
+      problems.push(
+        `${scored.passed} of ${scored.required} scored scenarios passed instead of ` +
+          `${leg.scored} of ${leg.scored}`,
+      );
+    }
+    return { leg, scenarios, scored, problems, output: run.output };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -148,74 +152,85 @@ function runSuite(node, args) {
   });
 }
 
-// The suite writes one folder per scenario: server-NAME-TIMESTAMP/checks.json.
+// The suite writes one folder per scenario: server-NAME-TIMESTAMP/checks.json. A scenario that ran
+// into the suite's own timeout has no file.
 function readScenarios(folder) {
-  return readdirSync(folder).map((entry) => ({
-    name: entry.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ''),
-    checks: JSON.parse(readFileSync(join(folder, entry, 'checks.json'), 'utf8')),
-  }));
+  return readdirSync(folder).map((entry) => {
+    const name = entry.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '');
+    const files = readdirSync(join(folder, entry));
+    const text = files.includes('checks.json')
+      ? readFileSync(join(folder, entry, 'checks.json'), 'utf8')
+      : '[]';
+    return { name, checks: JSON.parse(text) };
+  });
 }
 
-// The suite's own rules for a baseline, applied to unscored scenarios too: a warning is a failure,
-// and an entry that passes must leave the baseline.
-function judge({ name, checks }, baseline) {
-  const bad = checks.filter((c) => c.status === 'FAILURE' || c.status === 'WARNING');
-  const failing = new Set(bad.map((c) => c.id));
-  const listed = baseline.get(name);
-  const problems = [];
-  if (listed === null && failing.size === 0) {
-    problems.push(`${name} passes: remove it from the baseline`);
+// Returns what is wrong with a scenario. A warning is a failure: it is something that the server
+// should do.
+function judge({ name, checks }) {
+  const problems = checks
+    .filter((c) => c.status === 'FAILURE' || c.status === 'WARNING')
+    .map((c) => `${name}:${c.id} ${c.status}: ${c.errorMessage ?? ''}`);
+  const skipped = !checks.some((c) => c.status === 'SUCCESS' && c.id !== 'wire-schema-valid');
+  if (problems.length === 0 && skipped && !MAY_BE_SKIPPED.has(name)) {
+    problems.push(`${name} succeeded in nothing`);
   }
-  for (const check of listed ?? []) {
-    if (checks.some((c) => c.id === check && c.status === 'SUCCESS') && !failing.has(check)) {
-      problems.push(`${name}:${check} passes: remove it from the baseline`);
-    }
-  }
-  if (listed !== null) {
-    for (const { id, status, errorMessage } of bad) {
-      if (!listed?.includes(id)) problems.push(`${name}:${id} ${status}: ${errorMessage ?? ''}`);
-    }
-  }
-  return { failing, problems };
+  return problems;
 }
 
-// The suite ignores entries that match nothing, so a misspelt one would stay for ever.
-function unusedEntries(baseline, results) {
-  const failed = new Set();
-  for (const { name, failing } of results.flatMap((r) => r.scenarios)) {
-    if (failing.size > 0) failed.add(name);
-    for (const id of failing) failed.add(`${name}:${id}`);
-  }
-  const entries = [...baseline].flatMap(([scenario, checks]) =>
-    checks === null ? [scenario] : checks.map((check) => `${scenario}:${check}`),
-  );
-  return entries.filter((entry) => !failed.has(entry));
+// Reads the names under `server:` in the suite's list of what a revision requires.
+function readRequired(nodeModules, revision) {
+  const file = join(nodeModules, SUITE, 'requirements', `${revision}.yaml`);
+  const list = readFileSync(file, 'utf8').match(/^server:\n((?:[ \t]+-.*\n)+)/m)?.[1] ?? '';
+  return list.split('\n').flatMap((line) => line.match(/-\s+(\S+)/)?.[1] ?? []);
+}
+
+function score(scenarios, required) {
+  const passed = scenarios.filter((s) => required.includes(s.name) && s.problems.length === 0);
+  return { required: required.length, passed: passed.length };
 }
 
 // Prints the table, then every problem, then the totals; returns the exit code. `runProblems`
 // belong to no leg.
-function report(results, runProblems) {
-  const totals = { passed: 0, failed: runProblems.length };
-  const row = (leg, ...cells) => leg.padEnd(26) + cells.map((c) => String(c).padStart(11)).join('');
-  console.log(row('leg', 'scenarios', 'passed', 'baseline', 'failed'));
-  for (const { leg, scenarios, problems } of results) {
+function report(results, runProblems, markdown) {
+  const rows = results.map(({ leg, scenarios, scored, problems }) => {
     const failed = scenarios.filter((s) => s.problems.length > 0).length;
-    const passed = scenarios.filter((s) => s.failing.size === 0 && s.problems.length === 0).length;
-    const expected = scenarios.length - passed - failed;
-    // A problem of the leg itself, such as a timeout, counts even when no scenario failed.
-    const counted = Math.max(failed, Math.min(problems.length, 1));
-    console.log(row(leg.name, scenarios.length, passed, expected, counted));
-    totals.passed += passed;
-    totals.failed += counted;
-  }
+    const succeeded = scenarios.flatMap((s) => s.checks).filter((c) => c.status === 'SUCCESS');
+    return {
+      cells: [
+        leg.name,
+        `${scenarios.length - failed} of ${scenarios.length}`,
+        scored ? `${scored.passed} of ${scored.required}` : '',
+        succeeded.length,
+      ],
+      passed: scenarios.length - failed,
+      // A problem of the leg itself, such as a timeout, counts even when no scenario failed.
+      failed: Math.max(failed, Math.min(problems.length, 1)),
+    };
+  });
+  const table = [['leg', 'scenarios', 'scored', 'checks'], ...rows.map((row) => row.cells)];
+  console.log(markdown ? markdownOf(table) : textOf(table));
   for (const { leg, problems, output } of results) {
     for (const problem of problems) console.log(`${leg.name}: ${problem}`);
     if (problems.length === 0) continue;
     console.log(`${leg.name}: the suite's last words:\n${tail(output, 40)}`);
   }
   for (const problem of runProblems) console.log(problem);
-  console.log(`${totals.passed} passed, ${totals.failed} failed`);
-  return totals.failed === 0 ? 0 : 1;
+  const passed = rows.reduce((sum, row) => sum + row.passed, 0);
+  const failed = rows.reduce((sum, row) => sum + row.failed, runProblems.length);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+function textOf(table) {
+  return table
+    .map(([first, ...rest]) => first.padEnd(26) + rest.map((c) => String(c).padStart(11)).join(''))
+    .join('\n');
+}
+
+function markdownOf([head, ...rows]) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(['---', '---:', '---:', '---:']), ...rows.map(line)].join('\n');
 }
 
 function tail(text, lines) {
