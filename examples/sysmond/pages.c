@@ -61,7 +61,7 @@ static void add_alerts(struct text *out, struct alerts *alerts)
         strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&when, &tm));
         text_addf(out, "<tr><td class=\"%s\">%s</td><td>", state, state);
         text_add_html(out, rows[i].id);
-        text_addf(out, "</td>");
+        text_addf(out, "%s</td>", rows[i].silenced_until ? " (silenced)" : "");
         add_value(out, rows[i].value, rows[i].unit);
         text_addf(out, "<td>%s</td></tr>\n", since);
     }

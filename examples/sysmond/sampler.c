@@ -14,6 +14,8 @@
 struct sampler {
     struct ring *ring;
     struct alerts *alerts;
+    sampler_fn stored;
+    void *user;
     pthread_t thread;
     pthread_cond_t wake;  /* sampler_stop wakes the thread */
     pthread_mutex_t lock; /* guards the tables and `stop`; never held while a file is read */
@@ -95,6 +97,7 @@ static void *run(void *user)
             return NULL;
         measure(s);
         store(s, due);
+        s->stored(s->user);
     }
 }
 
@@ -108,13 +111,16 @@ static void sampler_free(struct sampler *s)
     free(s);
 }
 
-struct sampler *sampler_start(struct ring *ring, struct alerts *alerts)
+struct sampler *sampler_start(struct ring *ring, struct alerts *alerts, sampler_fn stored,
+                              void *user)
 {
     struct sampler *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     s->ring = ring;
     s->alerts = alerts;
+    s->stored = stored;
+    s->user = user;
     pthread_mutex_init(&s->lock, NULL);
     clock_cond_init(&s->wake);
     s->published.processes = calloc(PROCESSES_MAX, sizeof(struct process));

@@ -7,9 +7,13 @@
 
 struct sampler;
 
+/* Says that a second has been stored. Runs on the sampler's thread. */
+typedef void (*sampler_fn)(void *user);
+
 /* Measures for a quarter of a second, so that rates exist from the first request on, then starts
  * the thread. Returns NULL when there is no memory or thread. */
-struct sampler *sampler_start(struct ring *ring, struct alerts *alerts);
+struct sampler *sampler_start(struct ring *ring, struct alerts *alerts, sampler_fn stored,
+                              void *user);
 void sampler_stop(struct sampler *sampler); /* joins the thread and frees; NULL is fine */
 
 /* Copy the latest tables; return the number of rows. */

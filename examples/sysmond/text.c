@@ -1,10 +1,13 @@
-/* Growing text and safe copies of names. Knows no format but HTML escaping. */
+/* Growing text and safe copies of names. Of formats it knows how HTML and JSON escape. */
+#define _GNU_SOURCE
 #include "text.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 bool text_reserve(struct text *text, size_t more)
 {
@@ -62,10 +65,40 @@ void text_add_html(struct text *text, const char *s)
     }
 }
 
+void text_add_json_str(struct text *text, const char *s)
+{
+    text_add(text, "\"", 1);
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            text_addf(text, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20)
+            text_addf(text, "\\u%04x", (unsigned char)*s);
+        else
+            text_add(text, s, 1);
+    }
+    text_add(text, "\"", 1);
+}
+
+void text_add_json_number(struct text *text, double value)
+{
+    if (isfinite(value))
+        text_addf(text, "%.6g", value);
+    else
+        text_add(text, "null", 4);
+}
+
 void text_free(struct text *text)
 {
     free(text->p);
     memset(text, 0, sizeof *text);
+}
+
+void format_time(char out[TIME_TEXT_MAX], int64_t unix_time)
+{
+    time_t when = (time_t)unix_time;
+    struct tm tm;
+    if (!gmtime_r(&when, &tm) || strftime(out, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        out[0] = '\0';
 }
 
 void copy_name(char *out, size_t cap, const char *bytes, size_t len)

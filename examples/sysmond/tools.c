@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "tools.h"
 
-#include "text.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +10,8 @@
 int32_t tools_add(struct sysmond *sysmond)
 {
     int32_t (*const groups[])(struct sysmond *) = {
-        tools_add_metrics,   tools_add_query,  tools_add_system,
-        tools_add_processes, tools_add_alerts, tools_add_watch,
+        tools_add_metrics, tools_add_query,   tools_add_system, tools_add_processes,
+        tools_add_alerts,  tools_add_silence, tools_add_watch,
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         int32_t status = groups[i](sysmond);
@@ -127,6 +125,14 @@ bool argument_metric(struct sysmond *sysmond, emcp_call *call, struct metric *ou
     return false;
 }
 
+int32_t commit_text(emcp_call *call, struct text *json)
+{
+    int32_t status = json->failed ? emcp_fail(call, "sysmond is out of memory. Try again later.")
+                                  : emcp_put_json(call, json->p, json->len);
+    text_free(json);
+    return status;
+}
+
 void member_str(emcp_json *json, const char *key, const char *value)
 {
     emcp_json_key(json, key);
@@ -139,9 +145,14 @@ void member_i64(emcp_json *json, const char *key, int64_t value)
     emcp_json_i64(json, value);
 }
 
-void member_number(emcp_json *json, const char *key, double value)
+void member_bool(emcp_json *json, const char *key, bool value)
 {
     emcp_json_key(json, key);
+    emcp_json_bool(json, value);
+}
+
+void put_number(emcp_json *json, double value)
+{
     if (!isfinite(value)) {
         emcp_json_null(json);
         return;
@@ -154,6 +165,12 @@ void member_number(emcp_json *json, const char *key, double value)
         emcp_json_i64(json, (int64_t)rounded);
     else
         emcp_json_f64(json, rounded);
+}
+
+void member_number(emcp_json *json, const char *key, double value)
+{
+    emcp_json_key(json, key);
+    put_number(json, value);
 }
 
 #define ROW_CURSOR "r1-"

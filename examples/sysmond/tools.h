@@ -3,6 +3,7 @@
 #define SYSMOND_TOOLS_H
 
 #include "sysmond.h"
+#include "text.h"
 
 /* Bytes of structured content after which a tool stops adding rows. Clients of old revisions get
  * the same text once more as an escaped string: both together stay below 32 KB. */
@@ -19,6 +20,7 @@ int32_t tools_add_query(struct sysmond *sysmond);
 int32_t tools_add_system(struct sysmond *sysmond);
 int32_t tools_add_processes(struct sysmond *sysmond);
 int32_t tools_add_alerts(struct sysmond *sysmond);
+int32_t tools_add_silence(struct sysmond *sysmond);
 int32_t tools_add_watch(struct sysmond *sysmond);
 
 /* Returns an integer argument, or `fallback` when it is absent, kept within [min, max]. */
@@ -31,9 +33,16 @@ void argument_name(const emcp_call *call, const char *key, char *out, size_t cap
  * ids and returns false; the tool then returns EMCP_OK. */
 bool argument_metric(struct sysmond *sysmond, emcp_call *call, struct metric *out);
 
-/* Members of an object. Numbers keep six significant digits; NaN becomes null. */
+/* Answers with JSON that was written into `json`, and frees it. */
+int32_t commit_text(emcp_call *call, struct text *json);
+
+/* Writes a number with six significant digits, NaN as null. */
+void put_number(emcp_json *json, double value);
+
+/* Members of an object. */
 void member_str(emcp_json *json, const char *key, const char *value);
 void member_i64(emcp_json *json, const char *key, int64_t value);
+void member_bool(emcp_json *json, const char *key, bool value);
 void member_number(emcp_json *json, const char *key, double value);
 
 /* Reads argument "cursor" of a listing of `total` rows. If it is not one of ours, fails the call and

@@ -1,22 +1,8 @@
 /* list_alerts: what is wrong, since when. */
+#include "alerts_json.h"
 #include "tools.h"
 
 #include <string.h>
-
-static void write_alert(emcp_json *json, const struct alert *alert)
-{
-    emcp_json_obj(json);
-    member_str(json, "id", alert->id);
-    member_str(json, "state", alert_state_name(alert->state));
-    member_i64(json, "since", alert->since);
-    member_str(json, "description", alert->description);
-    member_str(json, "metric", alert->metric);
-    member_number(json, "value", alert->value);
-    member_str(json, "unit", alert->unit);
-    member_number(json, "warning", alert->warning);
-    member_number(json, "critical", alert->critical);
-    emcp_json_end(json);
-}
 
 static int32_t list_alerts(emcp_call *call, void *user)
 {
@@ -24,31 +10,26 @@ static int32_t list_alerts(emcp_call *call, void *user)
     char state[8];
     argument_name(call, "state", state, sizeof state);
     struct alert rows[ALERTS_MAX];
-    size_t len = alerts_list(sysmond->alerts, rows), raised = 0, shown = 0;
-    while (raised < len && rows[raised].state != ALERT_OK)
-        raised++;
-    size_t wanted = strcmp(state, "raised") == 0 ? raised : len;
-    emcp_json *json = emcp_json_begin(call);
-    emcp_json_obj(json);
-    member_i64(json, "raised", (int64_t)raised);
-    member_i64(json, "total", (int64_t)len);
-    emcp_json_key(json, "alerts");
-    emcp_json_arr(json);
-    while (shown < wanted && emcp_json_len(json) < RESULT_BUDGET)
-        write_alert(json, &rows[shown++]);
-    emcp_json_end(json);
-    emcp_json_end(json);
-    return commit_rows(call, json, shown, wanted, NULL);
+    size_t len = alerts_list(sysmond->alerts, rows);
+    size_t wanted = strcmp(state, "raised") == 0 ? alerts_raised(rows, len) : len;
+    struct text json = {0};
+    size_t shown = alerts_json(&json, rows, len, wanted, RESULT_BUDGET);
+    int32_t status = commit_text(call, &json);
+    if (status < 0 || shown == wanted)
+        return status;
+    return emcp_put_truncated(call, shown, wanted, NULL);
 }
 
 static const char output_schema[] =
     "{\"type\":\"object\",\"properties\":{"
-    "\"raised\":{\"type\":\"integer\",\"description\":\"Alerts that are not ok\"},"
+    "\"raised\":{\"type\":\"integer\",\"description\":\"Not ok and not silenced\"},"
     "\"total\":{\"type\":\"integer\"},"
     "\"alerts\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
     "\"id\":{\"type\":\"string\"},"
     "\"state\":{\"type\":\"string\",\"enum\":[\"ok\",\"warning\",\"critical\"]},"
     "\"since\":{\"type\":\"integer\",\"description\":\"Unix time at which the state began\"},"
+    "\"silenced_until\":{\"type\":\"integer\",\"description\":\"Unix time; only of silenced "
+    "alerts\"},"
     "\"description\":{\"type\":\"string\"},"
     "\"metric\":{\"type\":\"string\",\"description\":\"For query_metrics; empty: none\"},"
     "\"value\":{\"type\":[\"number\",\"null\"]},\"unit\":{\"type\":\"string\"},"
@@ -63,7 +44,7 @@ int32_t tools_add_alerts(struct sysmond *sysmond)
     static const emcp_param params[] = {
         {.name = "state", .type = EMCP_STRING, .choices = "all,raised",
          .default_value = "\"all\"",
-         .description = "\"raised\" leaves out the alerts that are ok."},
+         .description = "\"raised\" leaves out the alerts that are ok or silenced."},
     };
     emcp_tool tool;
     EMCP_INIT(&tool);

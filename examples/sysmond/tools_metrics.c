@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "tools.h"
 
-#include "text.h"
-
 #include <stdlib.h>
 #include <string.h>
 

@@ -44,12 +44,17 @@ static void write_host(emcp_json *json)
 static void write_alert_counts(emcp_json *json, struct sysmond *sysmond)
 {
     struct alert rows[ALERTS_MAX];
-    size_t len = alerts_list(sysmond->alerts, rows), counts[3] = {0};
-    for (size_t i = 0; i < len; i++)
-        counts[rows[i].state]++;
+    size_t len = alerts_list(sysmond->alerts, rows), counts[3] = {0}, silenced = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (rows[i].state != ALERT_OK && !alert_is_raised(&rows[i]))
+            silenced++;
+        else
+            counts[rows[i].state]++;
+    }
     begin_member(json, "alerts");
     member_i64(json, "critical", (int64_t)counts[ALERT_CRITICAL]);
     member_i64(json, "warning", (int64_t)counts[ALERT_WARNING]);
+    member_i64(json, "silenced", (int64_t)silenced);
     member_i64(json, "ok", (int64_t)counts[ALERT_OK]);
     emcp_json_end(json);
 }
@@ -209,8 +214,10 @@ static const char overview_schema[] =
     "\"additionalProperties\":false},"
     "\"processes\":" N ","
     "\"alerts\":{\"type\":\"object\",\"properties\":{\"critical\":" I ",\"warning\":" I
-    ",\"ok\":" I "},"
-    "\"required\":[\"critical\",\"warning\",\"ok\"],\"additionalProperties\":false}},"
+    ",\"silenced\":{\"type\":\"integer\",\"description\":\"Not ok, but not counted as such\"},"
+    "\"ok\":" I "},"
+    "\"required\":[\"critical\",\"warning\",\"silenced\",\"ok\"],"
+    "\"additionalProperties\":false}},"
     "\"required\":[\"host\",\"cpu\",\"load\",\"memory\",\"swap\",\"pressure\",\"processes\","
     "\"alerts\"],\"additionalProperties\":false}";
 
