@@ -14,12 +14,13 @@ static const char help[] =
     "                      IPv6 in brackets: [::1]:19990)\n"
     "  --allow-host HOST   accept this name or address in the Host header; repeatable, '*' is any\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
+    "  --read-only         offer nothing that changes anything: no silence_alert\n"
     "  --quiet             print only the line that says where sysmond listens\n"
     "  --verbose           log everything to stderr, not only warnings\n"
     "  --help              show this text\n"
     "  --version           show the version\n";
 
-enum { LISTEN = 256, ALLOW_HOST, NAME, QUIET, VERBOSE, HELP, VERSION };
+enum { LISTEN = 256, ALLOW_HOST, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
 
 static int mistake(const char *message, const char *value)
 {
@@ -43,6 +44,9 @@ static int apply(struct options *options, int option)
         if (*optarg == '\0')
             return mistake("--name needs a name, not", optarg);
         options->name = optarg;
+        return -1;
+    case READ_ONLY:
+        options->read_only = true;
         return -1;
     case QUIET:
         options->quiet = true;
@@ -68,6 +72,7 @@ int options_parse(struct options *options, int argc, char **argv)
         {"listen", required_argument, NULL, LISTEN},
         {"allow-host", required_argument, NULL, ALLOW_HOST},
         {"name", required_argument, NULL, NAME},
+        {"read-only", no_argument, NULL, READ_ONLY},
         {"quiet", no_argument, NULL, QUIET},
         {"verbose", no_argument, NULL, VERBOSE},
         {"help", no_argument, NULL, HELP},

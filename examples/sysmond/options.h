@@ -11,7 +11,7 @@ struct options {
     const char *name;        /* shown to clients */
     struct text hosts;       /* values of --allow-host, each behind a comma */
     bool any_host;           /* --allow-host '*' */
-    bool quiet, verbose;
+    bool read_only, quiet, verbose;
 };
 
 /* Returns -1 when the daemon should run, else the exit status: 0 after --help and --version, 2
