@@ -1,6 +1,7 @@
 /* watch_metric: one progress message per second, the samples at the end. The tool function only
  * queues the call and returns EMCP_PENDING; one thread serves every watch, so that a minute of
- * watching costs no worker of emcp. */
+ * watching costs no worker of emcp. Clients that know tasks get one and come back for the samples;
+ * nothing in here needs to know which kind of client it is. */
 #define _GNU_SOURCE
 #include "watch.h"
 
@@ -98,7 +99,9 @@ static bool sample(struct watchers *w, struct watch *watch)
         snprintf(message, sizeof message, "%s has no value at the moment", watch->metric);
     else
         snprintf(message, sizeof message, "%s = %.6g %s", watch->metric, v, watch->unit);
+    /* One of the two is heard: progress by those who wait, the status by those who poll a task. */
     emcp_call_progress(watch->call, (double)watch->len, (double)watch->seconds, message);
+    emcp_task_status(watch->call, message);
     return watch->len < watch->seconds;
 }
 
@@ -279,6 +282,7 @@ int32_t tools_add_watch(struct sysmond *sysmond)
     tool.description = "Watches one metric live: reports its value as progress every second and "
                        "returns all samples at the end. Takes as long as you ask for; for the past "
                        "use query_metrics, which answers at once.";
+    tool.flags = EMCP_T_LONG;
     tool.params = params;
     tool.params_len = sizeof params / sizeof params[0];
     tool.output_schema = output_schema;
