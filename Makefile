@@ -33,9 +33,14 @@ lib:
 # Cargo knows best whether the library is up to date.
 $(EMCP_A) $(EMCP_LIB): lib ;
 
-$(BUILD)/sysmond: $(wildcard examples/sysmond/*.[ch]) include/emcp.h $(EMCP_A)
+# The page as the bytes of a C array: a string literal may not be that long.
+$(BUILD)/metric_chart.inc: examples/sysmond/ui/metric_chart.html
 	@mkdir -p $(BUILD)
-	$(CC) -std=c11 $(CFLAGS) $(WARNINGS) -Iinclude -o $@ \
+	od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g' > $@
+
+$(BUILD)/sysmond: $(wildcard examples/sysmond/*.[ch]) $(BUILD)/metric_chart.inc include/emcp.h $(EMCP_A)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c11 $(CFLAGS) $(WARNINGS) -Iinclude -I$(BUILD) -o $@ \
 	  $(filter %.c,$^) $(EMCP_A) $(SYSTEM_LIBS)
 
 $(BUILD)/conformance-host: $(wildcard examples/conformance-host/*.[ch]) include/emcp.h $(EMCP_A)

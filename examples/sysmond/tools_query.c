@@ -1,4 +1,6 @@
-/* query_metrics: the history of one metric, reduced to a number of points. */
+/* query_metrics: the history of one metric, reduced to a number of points. Hosts that can show it
+ * get a chart, see chart.c; everybody gets the figures. */
+#include "chart.h"
 #include "tools.h"
 
 #include <math.h>
@@ -154,6 +156,7 @@ int32_t tools_add_query(struct sysmond *sysmond)
     tool.params = params;
     tool.params_len = sizeof params / sizeof params[0];
     tool.output_schema = output_schema;
+    tool.ui = CHART_URI;
     tool.call = query_metrics;
     tool.user = sysmond;
     return emcp_tool_add(sysmond->emcp, &tool);

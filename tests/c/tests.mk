@@ -24,12 +24,12 @@ test-c-asan: $(C_TESTS:%=run-asan-%)
 test-c-valgrind: $(C_TESTS:%=run-valgrind-%)
 
 # The header, the examples and the recipes, as the strictest host would compile them.
-test-c-header: cxx-present
+test-c-header: cxx-present $(BUILD)/metric_chart.inc
 	$(CC) -std=c99 $(C_WARNINGS) -fsyntax-only -x c include/emcp.h
 	$(CXX) -std=c++11 $(C_WARNINGS) -fsyntax-only -x c++ include/emcp.h
 	$(CC) -std=c99 $(C_WARNINGS) -fsyntax-only -Iinclude \
 	  $(wildcard examples/c/*.c examples/conformance-host/*.c)
-	$(CC) -std=c11 $(C_WARNINGS) -fsyntax-only -Iinclude \
+	$(CC) -std=c11 $(C_WARNINGS) -fsyntax-only -Iinclude -I$(BUILD) \
 	  $(wildcard examples/sysmond/*.c)
 	python3 tests/docs/snippets.py $(CC) docs/embedding.md
 
