@@ -105,7 +105,7 @@ export class Checks {
   }
 }
 
-function textOf(result) {
+export function textOf(result) {
   const blocks = result.content ?? [];
   return blocks.filter((block) => block.type === 'text').map((block) => block.text).join('\n');
 }

@@ -16,13 +16,13 @@ TRANSPORTS = {"http": streamable_http_client, "sse": sse_client, "websocket": we
 
 
 @asynccontextmanager
-async def connect(url, kind):
-    """Opens a session that is not initialized yet."""
+async def connect(url, kind, **callbacks):
+    """Opens a session that is not initialized yet; `callbacks` are the session's own."""
     with warnings.catch_warnings():
         # The SDK deprecates its WebSocket transport; clients in the field still use it.
         warnings.simplefilter("ignore", DeprecationWarning)
         transport = TRANSPORTS[kind](url)
-    async with transport as streams, ClientSession(*streams[:2]) as session:
+    async with transport as streams, ClientSession(*streams[:2], **callbacks) as session:
         yield session
 
 
