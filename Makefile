@@ -71,6 +71,7 @@ test:
 
 lint:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 # What also passes where the host's one thread runs everything. The other tests have tool functions
@@ -95,8 +96,8 @@ conformance-suite:
 	    cd $(BUILD)/conformance && npm ci --no-audit --no-fund --loglevel=error && \
 	    cp package-lock.json installed; }
 
-test-clients: $(BUILD)/sysmond
-	tests/clients/run.sh $(BUILD)/sysmond
+test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host
+	CARGO="$(CARGO)" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
 
 # The C host shows the C layer and the pool; the Rust one adds a tool that runs inline.
 bench: $(BUILD)/conformance-host

@@ -19,6 +19,7 @@ TOOLS = [
     "list_metrics",
     "network_interfaces",
     "query_metrics",
+    "silence_alert",
     "system_overview",
     "top_processes",
     "watch_metric",

@@ -81,9 +81,8 @@ export async function usePrompts(checks, client) {
 }
 
 export async function useCompletion(checks, client) {
-  const { values } = await client.complete(PROMPT_REF, 'arg1', 'te');
-  const texts = values.every((value) => typeof value === 'string');
-  checks.that(texts && values.length <= 100, 'completions are texts', values);
+  const { values } = await client.complete(PROMPT_REF, 'arg1', 'par');
+  checks.equal(values, ['paris', 'park', 'party'], 'completions');
 }
 
 export async function answerForms(checks, client) {
@@ -218,7 +217,10 @@ export async function holdSysmond(checks, client) {
   const prompts = (await client.listPrompts()).map((each) => each.name);
   includesAll(checks, prompts, ['diagnose_host', 'explain_alert'], 'prompts are listed');
   const { messages } = await client.getPrompt('diagnose_host', {});
-  checks.that(messages.length > 0, 'diagnose_host has messages', messages);
+  const attached = messages[0]?.content.resource?.uri;
+  checks.equal(attached, 'alerts://current', 'what diagnose_host attaches');
+  const begins = messages[1]?.content.text?.includes('system_overview');
+  checks.that(begins, 'diagnose_host says where to begin', messages);
 
   await silenceAlert(checks, client);
   const statuses = [];
@@ -232,6 +234,9 @@ async function silenceAlert(checks, client) {
   const { asked } = client;
   asked.forget();
   const { alerts } = (await client.call('list_alerts', {})).structuredContent;
+  const ref = { type: 'ref/prompt', name: 'explain_alert' };
+  const { values } = await client.complete(ref, 'alert', alerts[0].id);
+  includesAll(checks, values, [alerts[0].id], 'alert is suggested');
   const input = { alert: alerts[0].id, minutes: 1 };
   const updates = await client.updates('alerts://current');
   asked.action = 'decline';

@@ -92,10 +92,8 @@ async def use_prompts(checks, client):
 
 
 async def use_completion(checks, client):
-    completion = await client.complete(PROMPT_REF, "arg1", "te")
-    values = completion["values"]
-    strings = isinstance(values, list) and all(isinstance(value, str) for value in values)
-    checks.that(strings and len(values) <= 100, "completions are texts", completion)
+    completion = await client.complete(PROMPT_REF, "arg1", "par")
+    checks.equal(completion["values"], ["paris", "park", "party"], "completions")
 
 
 async def answer_forms(checks, client):
@@ -223,8 +221,11 @@ async def hold_sysmond(checks, client):
     prompts = {each["name"] for each in await client.list_prompts()}
     wanted = {"diagnose_host", "explain_alert"}
     checks.that(wanted <= prompts, "prompts are listed", sorted(prompts))
-    messages = (await client.get_prompt("diagnose_host", {}))["messages"]
-    checks.that(messages, "diagnose_host has messages", messages)
+    facts, task = (await client.get_prompt("diagnose_host", {}))["messages"]
+    uri = facts["content"]["resource"]["uri"]
+    checks.equal(uri, "alerts://current", "what diagnose_host attaches")
+    text = task["content"]["text"]
+    checks.that("system_overview" in text, "diagnose_host says where to begin", text)
 
     await silence_alert(checks, client)
     statuses = []
@@ -238,12 +239,16 @@ async def silence_alert(checks, client):
     asked = client.asked
     asked.forget()
     alerts = (await client.call("list_alerts", {}))["structuredContent"]["alerts"]
+    ref = {"type": "ref/prompt", "name": "explain_alert"}
+    values = (await client.complete(ref, "alert", alerts[0]["id"]))["values"]
+    checks.that(alerts[0]["id"] in values, "alert is suggested", values)
     arguments = {"alert": alerts[0]["id"], "minutes": 1}
     async with client.updates("alerts://current") as updates:
         asked.action = "decline"
         text = text_of(await client.call("silence_alert", arguments))
         checks.that("declined" in text, "declined silence changes nothing", text)
-        checks.that(alerts[0]["id"] in asked.forms[0]["message"], "form names the alert", asked.forms)
+        named = alerts[0]["id"] in asked.forms[0]["message"]
+        checks.that(named, "form names the alert", asked.forms)
         asked.action = "accept"
         text = text_of(await client.call("silence_alert", arguments))
         checks.that("is silenced until" in text, "alert is silenced", text)

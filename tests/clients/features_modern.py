@@ -28,7 +28,10 @@ JSON_OBJECT = TypeAdapter(dict[str, Any])
 INPUT_REQUEST = TypeAdapter(types.InputRequest)
 
 
-class TaskRequest(types.Request[dict[str, Any], Literal["tasks/get", "tasks/update", "tasks/cancel"]]):
+TaskMethod = Literal["tasks/get", "tasks/update", "tasks/cancel"]
+
+
+class TaskRequest(types.Request[dict[str, Any], TaskMethod]):
     """Every method of the extension names its task in the same place."""
 
     name_param: ClassVar[str | None] = "taskId"

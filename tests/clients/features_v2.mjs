@@ -82,7 +82,8 @@ function addTasks(client, url, asked) {
 /** The answer is the last event when the server chose to stream. */
 async function lastMessage(response) {
   const text = await response.text();
-  if (!response.headers.get('content-type').startsWith('text/event-stream')) return JSON.parse(text);
+  const streamed = response.headers.get('content-type').startsWith('text/event-stream');
+  if (!streamed) return JSON.parse(text);
   const data = text.split('\n').filter((line) => line.startsWith('data: {'));
   return JSON.parse(data.at(-1).slice('data: '.length));
 }

@@ -1,6 +1,8 @@
-"""Starts sysmond, runs every client against it and stops it: run.py CLIENTS BINARY [NAME...].
+"""Starts both servers, runs every client against them and stops them:
+run.py CLIENTS RMCP SYSMOND HOST [NAME...].
 
-CLIENTS is the folder that install.sh filled. NAMEs pick clients; without them all run.
+CLIENTS is the folder that install.sh filled, RMCP the Rust SDK's client, SYSMOND and HOST are the
+servers. NAMEs pick clients; without them all run.
 """
 
 import os
@@ -9,6 +11,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,26 +45,34 @@ class Outcome:
             print(f"{self.verdict} {self.name} ({self.text})", flush=True)
 
 
-def main(clients, binary, *names):
+def main(clients, rmcp, sysmond, host, *names):
     clients = Path(clients)
     # Node looks for packages beside the script.
     for script in HERE.glob("*.mjs"):
         shutil.copy(script, clients)
-    with Server(binary, clients / "sysmond.log") as server:
-        server.wait_for_measurements()
-        commands = pick(client_commands(clients, server), names)
+    with ExitStack() as stack:
+        sysmond = stack.enter_context(Server(sysmond, clients / "sysmond.log", "--quiet"))
+        host = stack.enter_context(Server(host, clients / "conformance-host.log"))
+        sysmond.wait_for_measurements()
+        commands = {
+            **client_commands(clients, sysmond),
+            **feature_commands(clients, rmcp, "sysmond", sysmond),
+            **feature_commands(clients, rmcp, "host", host),
+            **host_commands(clients, host),
+        }
         outcomes = []
         with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
-            for outcome in pool.map(lambda item: run_client(clients, *item), commands.items()):
+            picked = pick(commands, names).items()
+            for outcome in pool.map(lambda item: run_client(clients, *item), picked):
                 outcome.print()
                 outcomes.append(outcome)
-        outcomes.append(stop(server))
+        outcomes.append(stop(sysmond))
         outcomes[-1].print()
-        return report(outcomes, server)
+        return report(outcomes, sysmond, host)
 
 
 def client_commands(clients, server):
-    """Lists every client: its name and the command that runs it."""
+    """Lists the clients that call sysmond's tools: each one's name and the command that runs it."""
     node = clients / "node_modules/.bin/node"
     modern = clients / "venv-modern/bin/python"
     legacy = clients / "venv-legacy/bin/python"
@@ -86,6 +97,34 @@ def client_commands(clients, server):
         "equal-ids-sse": [legacy, HERE / "equal_ids.py", sse, "sse"],
         "equal-ids-websocket": [legacy, HERE / "equal_ids.py", websocket, "websocket"],
     }
+
+
+def feature_commands(clients, rmcp, part, server):
+    """Lists the SDK clients that use what a server has beside tools; `part` names the server."""
+    node = clients / "node_modules/.bin/node"
+    modern = clients / "venv-modern/bin/python"
+    legacy = clients / "venv-legacy/bin/python"
+    http, sse, websocket = server.url("/mcp"), server.url("/sse"), server.url("/mcp", "ws")
+    v1, v2 = clients / "features_v1.mjs", clients / "features_v2.mjs"
+    py_v1, py_v2 = HERE / "features_legacy.py", HERE / "features_modern.py"
+    return {
+        f"{part}-ts-sdk-1-http": [node, v1, http, "http", part],
+        f"{part}-ts-sdk-1-sse": [node, v1, sse, "sse", part],
+        f"{part}-ts-sdk-1-websocket": [node, v1, websocket, "websocket", part],
+        f"{part}-ts-sdk-2-http": [node, v2, http, part],
+        f"{part}-python-sdk-1-http": [legacy, py_v1, http, "http", part],
+        f"{part}-python-sdk-1-sse": [legacy, py_v1, sse, "sse", part],
+        f"{part}-python-sdk-1-websocket": [legacy, py_v1, websocket, "websocket", part],
+        f"{part}-python-sdk-2-http": [modern, py_v2, http, part],
+        f"{part}-rmcp-legacy": [rmcp, http, "legacy", part],
+        f"{part}-rmcp-modern": [rmcp, http, "modern", part],
+    }
+
+
+def host_commands(clients, host):
+    legacy = clients / "venv-legacy/bin/python"
+    urls = [host.url("/mcp"), host.url("/sse"), host.url("/mcp", "ws")]
+    return {"four-clients": [legacy, HERE / "four_clients.py", *urls]}
 
 
 def pick(commands, names):
@@ -133,19 +172,19 @@ def stop(server):
         return Outcome("shutdown", "FAILED", f"  {type(error).__name__}: {error}")
 
 
-def report(outcomes, server):
+def report(outcomes, *servers):
     """Prints the last line and returns the exit status."""
     count = {verdict: 0 for verdict in ("ok", "FAILED", "skip")}
     for outcome in outcomes:
         count[outcome.verdict] += 1
-    if count["FAILED"]:
-        print(f"sysmond said:\n{server.log()}", end="")
+    for server in servers if count["FAILED"] else ():
+        print(f"{server.name} said:\n{server.log()}", end="")
     skipped = f", {count['skip']} skipped" if count["skip"] else ""
     print(f"{count['ok']} passed, {count['FAILED']} failed{skipped}")
     return 1 if count["FAILED"] else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit("usage: run.sh BINARY [NAME...]")
+    if len(sys.argv) < 5:
+        sys.exit("usage: run.sh SYSMOND HOST [NAME...]")
     sys.exit(main(*sys.argv[1:]))

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Runs real MCP clients against a sysmond binary: tests/clients/run.sh build/sysmond [NAME...]
+# Runs real MCP clients against both servers:
+# tests/clients/run.sh build/sysmond build/conformance-host [NAME...]
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-clients=$(cd "$here/../.." && pwd)/build/clients
-"$here/install.sh" "$clients"
+build=$(cd "$here/../.." && pwd)/build
+"$here/install.sh" "$build/clients"
+"${CARGO:-cargo}" build --quiet --locked --manifest-path "$here/rmcp/Cargo.toml" \
+    --target-dir "$build/rmcp-client"
 # Keeps the source tree free of caches.
 export PYTHONDONTWRITEBYTECODE=1
-exec python3 "$here/run.py" "$clients" "$@"
+exec python3 "$here/run.py" "$build/clients" "$build/rmcp-client/debug/emcp-rmcp-client" "$@"

@@ -1,4 +1,4 @@
-"""The sysmond process under test."""
+"""The servers under test."""
 
 import json
 import re
@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from expect import METRIC, MODERN, claims
 
@@ -17,12 +18,13 @@ MEASURE_SECONDS_MAX = 10
 
 
 class Server:
-    """Runs sysmond on a free port; leaving the `with` block ends it at the latest."""
+    """Runs a server on a free port; leaving the `with` block ends it at the latest."""
 
-    def __init__(self, binary, log):
+    def __init__(self, binary, log, *options):
+        self.name = Path(binary).name
         self.log_path = log
         with open(log, "w") as stderr:
-            command = [binary, "--listen", "127.0.0.1:0", "--quiet"]
+            command = [binary, "--listen", "127.0.0.1:0", *options]
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)
         try:
             self.address = self.read_address()
@@ -44,7 +46,7 @@ class Server:
         line = self.process.stdout.readline().decode() if ready else ""
         match = re.fullmatch(r"listening on http://(127\.0\.0\.1:\d+)/mcp\n", line)
         if not match:
-            raise SystemExit(f"sysmond printed {line!r} instead of its address\n{self.log()}")
+            raise SystemExit(f"{self.name} printed {line!r} instead of its address\n{self.log()}")
         return match[1]
 
     def url(self, path, scheme="http"):
