@@ -1,9 +1,12 @@
-/* Fixture resources: two of fixed contents, one that clients subscribe to, one template. */
+/* Fixture resources: two of fixed contents, one that clients subscribe to with a tool that says it
+ * has changed, one template. */
 #include "fixtures.h"
 
 #include <stdlib.h>
 
 #include "media.h"
+
+#define WATCHED_URI "test://watched-resource"
 
 static int32_t static_text(emcp_call *call, void *user)
 {
@@ -21,6 +24,15 @@ static int32_t watched(emcp_call *call, void *user)
 {
     (void)user;
     return emcp_put_text(call, "This resource can be watched.", EMCP_NUL);
+}
+
+static int32_t trigger_update(emcp_call *call, void *user)
+{
+    int32_t status = emcp_resource_updated(user, WATCHED_URI);
+
+    if (status < 0)
+        return status;
+    return emcp_put_text(call, "The watched resource has changed", EMCP_NUL);
 }
 
 static int32_t template_data(emcp_call *call, void *user)
@@ -66,10 +78,15 @@ static const struct {
      static_text, NULL},
     {"test://static-binary", NULL, "static-binary", "A PNG image that never changes", "image/png",
      static_binary, NULL},
-    {"test://watched-resource", NULL, "watched-resource", "A text that clients subscribe to",
+    {WATCHED_URI, NULL, "watched-resource", "A text that clients subscribe to",
      "text/plain", watched, NULL},
     {NULL, "test://template/{id}/data", "template-data", "The data of one id", "application/json",
      template_data, suggest_ids},
+};
+
+static const struct fixture TRIGGERS[] = {
+    {"test_trigger_resource_update", "Tells subscribers that the watched resource has changed",
+     trigger_update, NO_PARAMS, EMCP_T_WRITE, NULL},
 };
 
 int32_t fixtures_resources_add(emcp_server *server)
@@ -89,5 +106,5 @@ int32_t fixtures_resources_add(emcp_server *server)
         if (status < 0)
             return status;
     }
-    return EMCP_OK;
+    return fixtures_add_table(server, TRIGGERS, COUNT_OF(TRIGGERS), server);
 }
