@@ -35,9 +35,9 @@ static void audit(const emcp_audit *record, void *user)
 {
     CHECK(user == &reply, "hooks get the user pointer");
     CHECK(record->size >= sizeof *record, "the record is as large as the header says");
-    CHECK(record->tool.n < sizeof last_tool, "the tool's name");
-    memcpy(last_tool, record->tool.p, record->tool.n);
-    last_tool[record->tool.n] = '\0';
+    CHECK(record->name.n < sizeof last_tool, "the tool's name");
+    memcpy(last_tool, record->name.p, record->name.n);
+    last_tool[record->name.n] = '\0';
     CHECK(str_is(record->client_name, "c-client"), "who called");
     CHECK(str_is(record->protocol, "2026-07-28"), "in which revision");
     CHECK(str_is(record->arguments, "{\"n\":1}"), "with which arguments");

@@ -74,7 +74,7 @@ static void audit(const emcp_audit *record, void *user)
 {
     (void)user;
     check_here();
-    CHECK(record->size >= sizeof *record && record->tool.n > 0, "a whole record");
+    CHECK(record->size >= sizeof *record && record->name.n > 0, "a whole record");
     CHECK(str_is(record->client_name, "c-client"), "the record outlives the call");
     audits++;
 }

@@ -23,7 +23,7 @@ static int32_t who(emcp_call *call, void *user)
 /* Every call of `who` is Alice's; the record says so too. */
 static void audit(const emcp_audit *record, void *user)
 {
-    if (str_is(record->tool, "who")) {
+    if (str_is(record->name, "who")) {
         CHECK(str_is(record->principal, "alice"), "the record names the principal");
         gate_open(user);
     }

@@ -31,7 +31,7 @@ static int32_t keep(emcp_call *call, void *user)
 
 static void no_audit(const emcp_audit *record, void *user)
 {
-    CHECK(record->tool.n > 0, "a record");
+    CHECK(record->name.n > 0, "a record");
     (void)user;
 }
 
