@@ -103,3 +103,20 @@ fn modern_notifications_are_what_their_schema_says() {
     schema.check_notification("CancelledNotification", &last[0]);
     schema.check_result("SubscriptionsListenResult", &last[1]);
 }
+
+/// As published, a schema lets pass what came with later revisions.
+#[test]
+fn what_a_revision_does_not_know_is_noticed() {
+    let later = [
+        ("2024-11-05", json!({"name": "a", "inputSchema": {"type": "object"}, "annotations": {}})),
+        ("2025-03-26", json!({"name": "a", "inputSchema": {"type": "object"}, "title": "A"})),
+        ("2025-06-18", json!({"name": "a", "inputSchema": {"type": "object"}, "icons": []})),
+        (MODERN, json!({"name": "a", "inputSchema": {"type": "object"}, "execution": {}})),
+    ];
+    for (version, tool) in later {
+        let Some(schema) = Schema::load(version) else { continue };
+        assert!(!schema.accepts("Tool", &tool), "{version}");
+        let known = json!({"name": "a", "inputSchema": {"type": "object", "minProperties": 1}});
+        assert!(schema.accepts("Tool", &known), "{version}");
+    }
+}

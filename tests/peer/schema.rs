@@ -64,6 +64,10 @@ impl Schema {
         assert!(problems.is_empty(), "not a {kind}: {value:#}\n{problems:#?}");
     }
 
+    pub(crate) fn accepts(&self, kind: &str, value: &Value) -> bool {
+        self.validator(kind).is_valid(value)
+    }
+
     fn validator(&self, kind: &str) -> Arc<Validator> {
         let mut validators =
             self.validators.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
