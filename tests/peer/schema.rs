@@ -45,8 +45,12 @@ impl Schema {
         let mut document = parse(text);
         let definitions = if document.get("$defs").is_some() { "$defs" } else { "definitions" };
         let kinds = document[definitions].as_object_mut().expect("definitions");
-        for (kind, definition) in kinds.iter_mut().filter(|(kind, _)| !is_open(kind)) {
-            close(definition, kind.ends_with("Notification") || kind.ends_with("Request"));
+        let mut parts = Vec::new();
+        kinds.values().for_each(|definition| parts_of_conjunctions(definition, &mut parts));
+        for (kind, definition) in kinds.iter_mut() {
+            if !is_open(kind) && !parts.contains(kind) {
+                close(definition, kind.ends_with("Notification") || kind.ends_with("Request"));
+            }
         }
         let validators = Mutex::default();
         Some(Schema { revision: revision.into(), document, definitions, validators })
@@ -261,6 +265,18 @@ fn close(schema: &mut Value, is_envelope: bool) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| close(item, false)),
+        _ => {}
+    }
+}
+
+/// Adds the kinds that stand beside others in a conjunction: each names a part of the members.
+fn parts_of_conjunctions(schema: &Value, kinds: &mut Vec<String>) {
+    match schema {
+        Value::Object(members) => {
+            members.get("allOf").into_iter().for_each(|parts| references(parts, kinds));
+            members.values().for_each(|member| parts_of_conjunctions(member, kinds));
+        }
+        Value::Array(items) => items.iter().for_each(|item| parts_of_conjunctions(item, kinds)),
         _ => {}
     }
 }

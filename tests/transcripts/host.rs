@@ -17,11 +17,12 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// A running host whose lists have pages of `page` entries.
-    pub(crate) fn new(page: Option<usize>) -> Fixture {
+    /// A running host whose lists have pages of `page` entries, with what `offers` name.
+    pub(crate) fn new(page: Option<usize>, offers: &[String]) -> Fixture {
         let usual = limits();
         let page = page.unwrap_or(usual.page);
         let limits = Limits { page, coalesce_time: Duration::ZERO, ..usual };
+        assert!(offers.is_empty(), "unknown offers {offers:?}");
         Fixture { host: host_with(Options::default(), limits), held: Mutex::default() }
     }
 

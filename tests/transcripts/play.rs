@@ -1,7 +1,8 @@
 //! Plays the dialogues of one file in every combination.
 //!
-//! A dialogue has a `title`, perhaps `when` (see `combination.rs`), `page` (entries of one page of
-//! a list), the client's `capabilities`, and `steps`, each with one of these members:
+//! A dialogue has a `title`, perhaps `when` (see `combination.rs`), `offers` (what the host has beside
+//! the tools of every test, see `host.rs`), `page` (entries of one page of a list), the client's
+//! `capabilities`, and `steps`, each with one of these members:
 //!
 //! - `ask`: sends a request with `params`, `meta` for its `_meta`, `"progress": true` for a token,
 //!   `headers` in place of the right ones. With `result` or `error` the answer must be like that;
@@ -42,6 +43,8 @@ struct Dialogue {
     #[serde(default = "empty")]
     capabilities: Value,
     page: Option<usize>,
+    #[serde(default)]
+    offers: Vec<String>,
     steps: Vec<Value>,
 }
 
@@ -150,7 +153,7 @@ pub(crate) fn play(file: &'static str) {
 fn play_one(file: &'static str, combination: Combination, dialogue: &Dialogue) {
     let title = dialogue.title.clone();
     let mut place = Place { file, title, combination, step: "the handshake".into() };
-    let fixture = Fixture::new(dialogue.page);
+    let fixture = Fixture::new(dialogue.page, &dialogue.offers);
     let mut player = Player {
         fixture: &fixture,
         client: Client::connect(&fixture.host, combination, &dialogue.capabilities),
