@@ -32,6 +32,8 @@ pub(crate) struct Client<'a> {
     /// The methods of all requests, by id, to know what an answer must look like.
     methods: HashMap<String, String>,
     next_id: u64,
+    /// The result of the handshake.
+    introduction: Value,
 }
 
 /// What was sent under a label.
@@ -63,6 +65,7 @@ impl<'a> Client<'a> {
             exchanges: HashMap::new(),
             methods: HashMap::new(),
             next_id: 1,
+            introduction: Value::Null,
         };
         match combination.transport {
             Transport::Http | Transport::HttpStream => {}
@@ -85,18 +88,30 @@ impl<'a> Client<'a> {
             "capabilities": self.capabilities,
             "clientInfo": { "name": "transcript", "version": "1" },
         });
-        if self.combination.is_http() {
+        let answer = if self.combination.is_http() {
             let body = request("0", "initialize", &params);
             let response = self.host.post(&[ACCEPT], &body).response();
             let session = response.header("mcp-session-id").expect("a session id");
             self.session = Some(session.to_owned());
-            self.check_as("initialize", &parse(&response.body));
+            let answer = parse(&response.body);
+            self.check_as("initialize", &answer);
+            answer
         } else {
             let sent = self.ask("handshake", "initialize", params, &[]);
-            let answer = self.answer(&sent);
-            assert_eq!(answer["result"]["protocolVersion"], self.combination.revision);
-        }
+            self.answer(&sent)
+        };
+        assert_eq!(answer["result"]["protocolVersion"], self.combination.revision);
+        self.introduction = answer["result"].clone();
         self.tell("notifications/initialized", json!({}));
+    }
+
+    /// What the server says of itself: in the handshake, or when it is asked.
+    pub(crate) fn introduction(&mut self) -> Value {
+        if self.combination.is_modern() {
+            let sent = self.ask("discover", "server/discover", json!({}), &[]);
+            self.introduction = self.answer(&sent)["result"].clone();
+        }
+        self.introduction.clone()
     }
 
     /// Sends a request under `label`. Ids are numbers and texts by turns.

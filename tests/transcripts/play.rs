@@ -2,7 +2,8 @@
 //!
 //! A dialogue has a `title`, perhaps `when` (see `combination.rs`), `offers` (what the host has beside
 //! the tools of every test, see `host.rs`), `page` (entries of one page of a list), the client's
-//! `capabilities`, and `steps`, each with one of these members:
+//! `capabilities`, `introduction` (what the server says of itself, in the handshake or when asked),
+//! and `steps`, each with one of these members:
 //!
 //! - `ask`: sends a request with `params`, `meta` for its `_meta`, `"progress": true` for a token,
 //!   `headers` in place of the right ones. With `result` or `error` the answer must be like that;
@@ -15,7 +16,7 @@
 //! - `hear`: takes a notification with the params `with` that is `of` a request or of a `listen`.
 //! - `asked`: the server's questions, sent one by one in the legacy era and together in a result in
 //!   the modern one. Each has `method`, `key`, `with` for its params, and the client's `reply`, or
-//!   its `refusal`, an error.
+//!   its `refusal`, an error; with neither it stays open.
 //! - `cancel`: gives a request up. `unanswered`: its exchange ended and said nothing more.
 //! - `cut` and `resume`: lose the connection of a request and come back for the rest.
 //! - `fence`: waits until the server has read what was sent.
@@ -45,6 +46,8 @@ struct Dialogue {
     page: Option<usize>,
     #[serde(default)]
     offers: Vec<String>,
+    introduction: Option<Value>,
+    #[serde(default)]
     steps: Vec<Value>,
 }
 
@@ -161,6 +164,9 @@ fn play_one(file: &'static str, combination: Combination, dialogue: &Dialogue) {
         listens: HashMap::new(),
         saved: Saved::new(),
     };
+    if let Some(pattern) = &dialogue.introduction {
+        assert_matches(pattern, &player.client.introduction(), &mut player.saved);
+    }
     for (at, step) in dialogue.steps.iter().enumerate() {
         place.step = format!("step {}: {step}", at + 1);
         player.step(step);
@@ -357,12 +363,16 @@ impl Player<'_> {
             let at = at.unwrap_or_else(|| panic!("not expected: {request:#}"));
             let question = questions.remove(at);
             assert_matches(&question.with, params, &mut self.saved);
-            let outcome = match (question.reply, question.refusal) {
-                (Some(reply), None) => json!({ "result": reply }),
-                (None, Some(error)) => json!({ "error": error }),
-                _ => panic!("a legacy client answers, with a reply or a refusal"),
-            };
-            self.client.respond(&request["id"], outcome);
+            match (question.reply, question.refusal) {
+                (Some(result), None) => {
+                    self.client.respond(&request["id"], json!({ "result": result }));
+                }
+                (None, Some(error)) => {
+                    self.client.respond(&request["id"], json!({ "error": error }));
+                }
+                (None, None) => {}
+                _ => panic!("a client gives one answer"),
+            }
         }
     }
 
