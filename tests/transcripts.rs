@@ -7,6 +7,7 @@ mod transcripts {
     mod client;
     mod combination;
     mod host;
+    mod offers;
     mod pattern;
     mod play;
     mod wire;
@@ -51,6 +52,51 @@ fn list_changed() {
 #[test]
 fn errors() {
     play("errors");
+}
+
+#[test]
+fn resources() {
+    play("resources");
+}
+
+#[test]
+fn prompts() {
+    play("prompts");
+}
+
+#[test]
+fn completion() {
+    play("completion");
+}
+
+#[test]
+fn subscriptions() {
+    play("subscriptions");
+}
+
+#[test]
+fn elicitation() {
+    play("elicitation");
+}
+
+#[test]
+fn sampling() {
+    play("sampling");
+}
+
+#[test]
+fn roots() {
+    play("roots");
+}
+
+#[test]
+fn tasks() {
+    play("tasks");
+}
+
+#[test]
+fn ui() {
+    play("ui");
 }
 
 #[test]

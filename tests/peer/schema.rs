@@ -239,9 +239,11 @@ impl Schema {
     }
 }
 
-/// Tells whether the definition `kind` is the base of others, which add members to it.
+/// Tells whether the definition `kind` is the base of others, which add members to it, or one to
+/// which extensions add some.
 fn is_open(kind: &str) -> bool {
     matches!(kind, "Result" | "Notification" | "Request" | "CacheableResult" | "PaginatedResult")
+        || kind == "SubscriptionFilter"
         || kind.starts_with("JSONRPC")
         || kind.ends_with("MetaObject")
 }

@@ -3,17 +3,21 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use emcp::{Call, Level, Limits, Options, ToolResult};
+use emcp::{Call, Level, Limits, Options, Prompt, PromptResult, ReadResult, Resource, ToolResult};
 use serde_json::Value;
 
-use crate::peer::{Host, cancellation, host_with, limits, parse};
+use super::offers;
+use crate::peer::{Host, PATIENCE, cancellation, host_with, limits, parse};
 
 pub(crate) struct Fixture {
     pub(crate) host: Host,
-    /// The calls of `hold` that wait for a step, by their argument `tag`.
+    /// The calls that wait for a step, by tool and their argument `tag`.
     held: Mutex<HashMap<String, Call>>,
+    /// Calls of tools that run as tasks, on their way there.
+    jobs: Mutex<Receiver<Call>>,
 }
 
 impl Fixture {
@@ -22,8 +26,12 @@ impl Fixture {
         let usual = limits();
         let page = page.unwrap_or(usual.page);
         let limits = Limits { page, coalesce_time: Duration::ZERO, ..usual };
-        assert!(offers.is_empty(), "unknown offers {offers:?}");
-        Fixture { host: host_with(Options::default(), limits), held: Mutex::default() }
+        let host = host_with(Options::default(), limits);
+        let (sender, jobs) = channel();
+        for offer in offers {
+            offers::add(&host.server, offer, &sender).unwrap();
+        }
+        Fixture { host, held: Mutex::default(), jobs: Mutex::new(jobs) }
     }
 
     /// Does what a step says: `action`, with the other members of the step.
@@ -34,15 +42,42 @@ impl Fixture {
             "remove_tool" => server.remove_tool(text(step, "name")).unwrap(),
             "hide_tool" => server.enable_tool(text(step, "name"), false).unwrap(),
             "show_tool" => server.enable_tool(text(step, "name"), true).unwrap(),
+            "add_resource" => {
+                let resource = Resource::new(text(step, "uri"), "added").unwrap();
+                let add = server.add_resource(
+                    resource,
+                    |call| {
+                        call.reply(ReadResult::text("added"));
+                    },
+                    None,
+                );
+                add.unwrap();
+            }
+            "remove_resource" => server.remove_resource(text(step, "uri")).unwrap(),
+            "hide_resource" => server.enable_resource(text(step, "uri"), false).unwrap(),
+            "show_resource" => server.enable_resource(text(step, "uri"), true).unwrap(),
+            "resource_updated" => server.resource_updated(text(step, "uri")),
+            "add_prompt" => {
+                let prompt = Prompt::new(text(step, "name")).unwrap();
+                let get = |call: Call| {
+                    call.reply(PromptResult::text("added"));
+                };
+                server.add_prompt(prompt, get, None).unwrap();
+            }
+            "remove_prompt" => server.remove_prompt(text(step, "name")).unwrap(),
+            "hide_prompt" => server.enable_prompt(text(step, "name"), false).unwrap(),
+            "show_prompt" => server.enable_prompt(text(step, "name"), true).unwrap(),
             // Said by the server and not by a call.
             "log" => server.log(level(step), step["logger"].as_str(), &step["data"].to_string()),
             _ => self.act_on_call(action, step),
         }
     }
 
-    /// What happens to the call of `hold` with the tag that the step names in `call`.
+    /// What happens to the call of `tool`, which is `hold` if the step does not say, with the tag
+    /// that the step names in `call`.
     fn act_on_call(&self, action: &str, step: &Value) {
-        let call = self.take(step["call"].as_str().unwrap_or_default());
+        let tool = step["tool"].as_str().unwrap_or("hold");
+        let call = self.take(tool, step["call"].as_str().unwrap_or_default());
         match action {
             "hold" => self.keep(call),
             "progress" => {
@@ -78,30 +113,43 @@ impl Fixture {
                 assert_eq!(reason, step["reason"].as_str().unwrap_or("Client"));
                 self.keep(call);
             }
+            "status" => {
+                call.set_task_status(text(step, "text"));
+                self.keep(call);
+            }
+            "begin_task" => {
+                let begun = call.begin_task().is_ok();
+                assert_eq!(begun, step["works"] == true);
+                self.keep(call);
+            }
             _ => panic!("unknown action {action}"),
         }
     }
 
-    /// Waits for the call of `hold` with `tag`.
-    fn take(&self, tag: &str) -> Call {
+    /// Waits for the call of `tool` with `tag`.
+    fn take(&self, tool: &str, tag: &str) -> Call {
         loop {
-            if let Some(call) = self.held.lock().unwrap().remove(tag) {
+            if let Some(call) = self.held.lock().unwrap().remove(&format!("{tool} {tag}")) {
                 return call;
             }
-            self.keep(self.host.held());
+            self.keep(match tool {
+                "hold" => self.host.held(),
+                _ => self.jobs.lock().unwrap().recv_timeout(PATIENCE).expect("no job arrived"),
+            });
         }
     }
 
     fn keep(&self, call: Call) {
-        let tag = parse(call.arguments())["tag"].as_str().unwrap_or_default().to_owned();
-        self.held.lock().unwrap().insert(tag, call);
+        let arguments = parse(call.arguments());
+        let tag = arguments["tag"].as_str().unwrap_or_default();
+        self.held.lock().unwrap().insert(format!("{} {tag}", call.name()), call);
     }
 
     /// Stops the server; no call may be open.
     pub(crate) fn stop(&self) {
         let held = std::mem::take(&mut *self.held.lock().unwrap());
-        for (tag, call) in held {
-            assert!(call.is_ended(), "the call {tag:?} is open at the end");
+        for (name, call) in held {
+            assert!(call.is_ended(), "the call {name:?} is open at the end");
         }
         self.host.server.stop().unwrap();
     }

@@ -7,13 +7,15 @@
 //!
 //! - `ask`: sends a request with `params`, `meta` for its `_meta`, `"progress": true` for a token,
 //!   `headers` in place of the right ones. With `result` or `error` the answer must be like that;
-//!   with neither it stays open under the label `as`.
+//!   with neither it stays open under the label `as`. With `until` it is sent again and again
+//!   until the result is like that.
 //! - `answered`: the answer to an open request, with `result` or `error`.
 //! - `tell`: sends a notification.
 //! - `listen`: makes the client hear of changes, by `subscriptions/listen` with this filter, or by
 //!   `resources/subscribe` and the stream of the session. `honoured` is what a modern server
 //!   acknowledges, if that is not all. `unlisten` ends it.
-//! - `hear`: takes a notification with the params `with` that is `of` a request or of a `listen`.
+//! - `hear`: takes a notification with the params `with` that is `of` a request or of a `listen`;
+//!   with `until`, takes all of its kind up to one like that.
 //! - `asked`: the server's questions, sent one by one in the legacy era and together in a result in
 //!   the modern one. Each has `method`, `key`, `with` for its params, and the client's `reply`, or
 //!   its `refusal`, an error; with neither it stays open.
@@ -27,6 +29,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::thread;
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -35,7 +38,7 @@ use super::client::{Client, SUBSCRIPTION, Sent};
 use super::combination::Combination;
 use super::host::Fixture;
 use super::pattern::{Saved, assert_matches, fill, matches};
-use crate::peer::parse;
+use crate::peer::{PATIENCE, parse};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +69,7 @@ struct Ask {
     label: Option<String>,
     result: Option<Value>,
     error: Option<Value>,
+    until: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +104,7 @@ struct Hear {
     of: Option<String>,
     #[serde(default = "empty")]
     with: Value,
+    until: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -238,7 +243,7 @@ impl Player<'_> {
     }
 
     fn ask(&mut self, step: Ask) {
-        let is_open = step.result.is_none() && step.error.is_none();
+        let is_open = step.result.is_none() && step.error.is_none() && step.until.is_none();
         let label = match &step.label {
             Some(label) => label.clone(),
             None if is_open => panic!("an open request has a label"),
@@ -252,12 +257,28 @@ impl Player<'_> {
             params["_meta"]["progressToken"] = format!("token of {label}").into();
         }
         let headers: Vec<_> = step.headers.into_iter().collect();
+        if let Some(pattern) = &step.until {
+            return self.poll(&step.ask, &params, pattern);
+        }
         let sent = self.client.ask(&label, &step.ask, params, &headers);
         self.saved.insert(format!("id of {label}"), sent.id.clone());
         if !is_open {
             self.expect(&sent, step.result.as_ref(), step.error.as_ref());
         }
         self.requests.insert(label, sent);
+    }
+
+    fn poll(&mut self, method: &str, params: &Value, pattern: &Value) {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let sent = self.client.ask("plain", method, params.clone(), &[]);
+            let answer = self.client.answer(&sent);
+            if matches(pattern, &answer["result"], &self.saved) {
+                return;
+            }
+            assert!(Instant::now() < give_up, "it is still {answer:#}");
+            thread::yield_now();
+        }
     }
 
     fn answered(&mut self, step: Answered) {
@@ -281,6 +302,7 @@ impl Player<'_> {
     }
 
     fn listen(&mut self, step: Listen) {
+        let step = Listen { listen: fill(&step.listen, &self.saved), ..step };
         let sent = if self.client.combination.is_modern() {
             Some(self.listen_by_request(&step))
         } else {
@@ -331,13 +353,18 @@ impl Player<'_> {
         }
         assert!(step.of.is_none() || sent.or(None).is_some() || listen.is_some(), "no such label");
         let id = sent.filter(|_| listen.is_some()).map(|sent| &sent.id);
-        let heard = self.client.take(sent, &|message| {
-            message["method"] == *step.hear
-                && id.is_none_or(|id| message["params"]["_meta"][SUBSCRIPTION] == *id)
-        });
-        let nothing = json!({});
-        let params = heard.get("params").unwrap_or(&nothing);
-        assert_matches(&pattern, params, &mut self.saved);
+        loop {
+            let heard = self.client.take(sent, &|message| {
+                message["method"] == *step.hear
+                    && id.is_none_or(|id| message["params"]["_meta"][SUBSCRIPTION] == *id)
+            });
+            let nothing = json!({});
+            let params = heard.get("params").unwrap_or(&nothing);
+            assert_matches(&pattern, params, &mut self.saved);
+            if step.until.as_ref().is_none_or(|until| matches(until, params, &self.saved)) {
+                return;
+            }
+        }
     }
 
     fn asked(&mut self, step: Asked) {
