@@ -129,7 +129,7 @@ impl<'a> Client<'a> {
         self.next_id += 1;
         self.methods.insert(id.to_string(), method.into());
         let whole = self.with_claim(params.clone());
-        let body = request(&id.to_string(), method, &whole);
+        let body = self.wrapped(request(&id.to_string(), method, &whole));
         if self.combination.is_http() {
             let headers = self.headers(method, &whole, headers);
             let inbox = Inbox::sent(self.post_with(&headers, &body));
@@ -144,7 +144,7 @@ impl<'a> Client<'a> {
 
     /// Sends a notification.
     pub(crate) fn tell(&mut self, method: &str, params: Value) {
-        let body = notification(method, &self.with_claim(params));
+        let body = self.wrapped(notification(method, &self.with_claim(params)));
         self.put(&body);
     }
 
@@ -152,7 +152,14 @@ impl<'a> Client<'a> {
     pub(crate) fn respond(&mut self, id: &Value, mut outcome: Value) {
         outcome["jsonrpc"] = "2.0".into();
         outcome["id"] = id.clone();
-        self.put(&outcome.to_string());
+        let body = self.wrapped(outcome.to_string());
+        self.put(&body);
+    }
+
+    /// `body`, or a batch of it. There are none before the handshake.
+    fn wrapped(&self, body: String) -> String {
+        let in_batches = self.combination.in_batches && !self.introduction.is_null();
+        if in_batches { format!("[{body}]") } else { body }
     }
 
     /// Sends what gets no answer by the transport itself.
@@ -339,10 +346,13 @@ impl<'a> Client<'a> {
 
 #[track_caller]
 fn check_message(schema: Option<&Schema>, methods: &HashMap<String, String>, message: &Value) {
-    if let Some(schema) = schema {
-        let method = methods.get(&message["id"].to_string());
-        schema.check_message(message, method.map(String::as_str));
+    let Some(schema) = schema else { return };
+    if let Value::Array(messages) = message {
+        schema.check("JSONRPCBatchResponse", message);
+        return messages.iter().for_each(|one| check_message(Some(schema), methods, one));
     }
+    let method = methods.get(&message["id"].to_string());
+    schema.check_message(message, method.map(String::as_str));
 }
 
 fn accept(combination: Combination) -> (String, String) {

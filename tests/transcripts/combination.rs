@@ -22,7 +22,12 @@ pub(crate) enum Transport {
 pub(crate) struct Combination {
     pub(crate) revision: &'static str,
     pub(crate) transport: Transport,
+    /// Every message of the client comes as the only one of a batch; 2025-03-26 alone.
+    pub(crate) in_batches: bool,
 }
+
+/// The revision that has batches.
+const BATCHES: &str = "2025-03-26";
 
 impl Combination {
     /// Every one that revision and transport allow.
@@ -32,7 +37,11 @@ impl Combination {
             [Http, HttpStream, Sse, WebSocket]
                 .into_iter()
                 .filter(move |transport| revision != MODERN || *transport != Sse)
-                .map(move |transport| Combination { revision, transport })
+                .flat_map(move |transport| {
+                    let plain = Combination { revision, transport, in_batches: false };
+                    let batched = Combination { in_batches: true, ..plain };
+                    [plain].into_iter().chain((revision == BATCHES).then_some(batched))
+                })
         })
     }
 
@@ -101,6 +110,7 @@ impl Combination {
 
 impl fmt::Display for Combination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} over {:?}", self.revision, self.transport)
+        let batches = if self.in_batches { " in batches" } else { "" };
+        write!(f, "{} over {:?}{batches}", self.revision, self.transport)
     }
 }

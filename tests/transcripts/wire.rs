@@ -66,16 +66,21 @@ impl Inbox {
         check: &dyn Fn(&Value),
         pick: &dyn Fn(&Value) -> bool,
     ) -> Option<Value> {
-        if let Some(at) = self.waiting.iter().position(pick) {
-            return self.waiting.remove(at);
-        }
         loop {
+            if let Some(at) = self.waiting.iter().position(pick) {
+                return self.waiting.remove(at);
+            }
             let message = self.read()?;
             check(&message);
-            if pick(&message) {
-                return Some(message);
-            }
-            self.waiting.push_back(message);
+            self.keep(message);
+        }
+    }
+
+    /// Notes a message, or those of a batch.
+    fn keep(&mut self, message: Value) {
+        match message {
+            Value::Array(messages) => self.waiting.extend(messages),
+            message => self.waiting.push_back(message),
         }
     }
 
@@ -88,7 +93,7 @@ impl Inbox {
     pub(crate) fn rest(&mut self, check: &dyn Fn(&Value)) -> Vec<Value> {
         while let Some(message) = self.read() {
             check(&message);
-            self.waiting.push_back(message);
+            self.keep(message);
         }
         self.waiting.drain(..).collect()
     }
