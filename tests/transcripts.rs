@@ -10,6 +10,7 @@ mod transcripts {
     mod offers;
     mod pattern;
     mod play;
+    mod step;
     mod wire;
 
     pub(crate) use play::play;

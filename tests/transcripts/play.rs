@@ -31,99 +31,14 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, SUBSCRIPTION, Sent};
 use super::combination::Combination;
 use super::host::Fixture;
 use super::pattern::{Saved, assert_matches, fill, matches};
+use super::step::{Answered, Ask, Asked, Dialogue, Hear, Listen, Question, Tell, read};
 use crate::peer::{PATIENCE, parse};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dialogue {
-    title: String,
-    #[serde(default = "empty")]
-    capabilities: Value,
-    page: Option<usize>,
-    #[serde(default)]
-    offers: Vec<String>,
-    introduction: Option<Value>,
-    #[serde(default)]
-    steps: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ask {
-    ask: String,
-    #[serde(default = "empty")]
-    params: Value,
-    meta: Option<Value>,
-    #[serde(default)]
-    progress: bool,
-    #[serde(default)]
-    headers: HashMap<String, String>,
-    #[serde(rename = "as")]
-    label: Option<String>,
-    result: Option<Value>,
-    error: Option<Value>,
-    until: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answered {
-    answered: String,
-    result: Option<Value>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Tell {
-    tell: String,
-    #[serde(default = "empty")]
-    params: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listen {
-    listen: Value,
-    #[serde(rename = "as")]
-    label: String,
-    honoured: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hear {
-    hear: String,
-    of: Option<String>,
-    #[serde(default = "empty")]
-    with: Value,
-    until: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    asked: Vec<Question>,
-    of: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    method: String,
-    key: String,
-    #[serde(default = "empty")]
-    with: Value,
-    reply: Option<Value>,
-    refusal: Option<Value>,
-}
 
 /// Says what was going on when a test fails.
 struct Place {
@@ -453,12 +368,4 @@ impl Player<'_> {
         }
         assert!(rest.is_empty(), "nobody asked for {rest:#?}");
     }
-}
-
-fn read<T: for<'a> Deserialize<'a>>(step: &Value) -> T {
-    serde_json::from_value(step.clone()).unwrap_or_else(|error| panic!("{error}: {step}"))
-}
-
-fn empty() -> Value {
-    json!({})
 }
