@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
+use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
@@ -170,7 +171,7 @@ fn find(core: &Core, name: &str, revision: Revision) -> Option<&'static Method> 
 impl Request {
     /// Who sent it.
     fn caller(&self) -> Caller {
-        Caller::new(
+        caller(
             self.session.as_deref(),
             self.revision,
             &self.meta,
