@@ -15,7 +15,7 @@ use crate::cancel::{Cancel, CancelReason};
 use crate::content::Extra;
 use crate::error::{Error, Result};
 use crate::hooks::Outcome;
-use crate::input::{Binding, Need, Open, Question, params_digest};
+use crate::input::{Binding, Need, Open, Question, Took, params_digest};
 use crate::json::{push_key, push_raw_member, push_string, push_text_member};
 use crate::random::random;
 use crate::reply::{Reply, ReplySink};
@@ -166,7 +166,7 @@ impl CallState {
 
 impl TaskWork for CallState {
     fn is_asking(&self) -> bool {
-        lock(&self.parked).is_some() && !lock(&self.asking).open().is_empty()
+        lock(&self.asking).is_out()
     }
 
     fn questions(&self) -> String {
@@ -198,11 +198,12 @@ impl Awaiting for CallState {
     fn answered(&self, key: &str, outcome: std::result::Result<&RawValue, &RawValue>) {
         // A task's questions stay until they are answered properly; a request has one answer.
         let is_patient = self.task.get().is_some();
-        let is_last = lock(&self.asking).answer(key, outcome, is_patient);
-        if is_last {
-            self.resume();
-        } else if let Some(task) = self.task.get() {
-            task.changed();
+        let took = lock(&self.asking).answer(key, outcome, is_patient);
+        match (took, self.task.get()) {
+            (Took::Last, _) => self.resume(),
+            (Took::One, Some(task)) => task.changed(),
+            // No news: a client could make a flood of them with made-up keys.
+            (Took::Nothing, _) | (Took::One, None) => {}
         }
     }
 }

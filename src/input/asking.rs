@@ -36,10 +36,24 @@ pub(crate) struct Asking {
     offered: BTreeMap<String, Arc<str>>,
     /// Asked in this round and not answered.
     open: Vec<Open>,
+    /// The round has begun: answers count from here on. A question that was only noted is known to
+    /// nobody, and whoever guesses its key answers nothing.
+    is_out: bool,
     /// What the host wants back in the next round.
     kept: Arc<[u8]>,
     /// What the last question that did not suit the client would have needed, as JSON.
     lacking: Option<&'static str>,
+}
+
+/// What an answer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Took {
+    /// Nothing: nobody has asked, or it has not the form that was asked for.
+    Nothing,
+    /// Others are still open.
+    One,
+    /// It was the last one.
+    Last,
 }
 
 /// One question that waits for its answer.
@@ -134,35 +148,44 @@ impl Asking {
     /// Begins a round; gives what is asked in it.
     pub(crate) fn begin_round(&mut self) -> &mut [Open] {
         self.rounds += 1;
+        self.is_out = true;
         &mut self.open
+    }
+
+    /// Tells whether a round has begun and not all of it is answered.
+    pub(crate) fn is_out(&self) -> bool {
+        self.is_out
     }
 
     pub(crate) fn open(&self) -> &[Open] {
         &self.open
     }
 
-    /// Takes the answer to an open question; tells whether that was the last one. An answer to
-    /// nothing, and one in a wrong form when `is_patient`, changes nothing.
+    /// Takes the answer to an open question. An answer to nothing, and one in a wrong form when
+    /// `is_patient`, changes nothing.
     pub(crate) fn answer(
         &mut self,
         key: &str,
         outcome: std::result::Result<&RawValue, &RawValue>,
         is_patient: bool,
-    ) -> bool {
-        let Some(index) = self.open.iter().position(|open| open.key == key) else { return false };
+    ) -> Took {
+        let found = self.open.iter().position(|open| open.key == key);
+        let Some(index) = found.filter(|_| self.is_out) else { return Took::Nothing };
         let answer = match outcome {
             Ok(raw) if self.open[index].question.accepts(raw) => Ok(raw.get().into()),
-            Ok(_) if is_patient => return false,
+            Ok(_) if is_patient => return Took::Nothing,
             Ok(_) => Err("its answer has not the form that was asked for".to_owned()),
             Err(error) => Err(reason(error)),
         };
         let open = self.open.swap_remove(index);
         self.answers.insert(open.key, answer);
-        self.open.is_empty()
+        self.is_out = !self.open.is_empty();
+        if self.is_out { Took::One } else { Took::Last }
     }
 
     /// Gives up the questions that nobody will answer.
     pub(crate) fn give_up(&mut self) -> Vec<Open> {
+        self.is_out = false;
         std::mem::take(&mut self.open)
     }
 
@@ -255,7 +278,7 @@ mod tests {
         let mut asking = Asking::default();
         assert!(asking.need("a", Question::roots(), all, &limits).is_ok());
         asking.begin_round();
-        assert!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false));
+        assert_eq!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false), Took::Last);
         let refused = asking.need("b", Question::roots(), all, &limits);
         assert!(matches!(refused, Err(Error::Limit(_))));
     }
@@ -265,10 +288,13 @@ mod tests {
         let mut asking = Asking::default();
         need(&mut asking, "a").unwrap();
         need(&mut asking, "b").unwrap();
-        assert!(!asking.answer("c", Ok(&raw("1")), false));
-        assert!(!asking.answer("a", Err(&raw(r#"{"code":-1,"message":"no"}"#)), false));
-        assert!(!asking.answer("b", Ok(&raw("1")), true));
-        assert!(asking.answer("b", Ok(&raw("1")), false));
+        let no = raw(r#"{"code":-1,"message":"no"}"#);
+        assert_eq!(asking.answer("a", Err(&no), false), Took::Nothing, "only noted so far");
+        asking.begin_round();
+        assert_eq!(asking.answer("c", Ok(&raw("1")), false), Took::Nothing);
+        assert_eq!(asking.answer("a", Err(&no), false), Took::One);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), true), Took::Nothing);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), false), Took::Last);
         assert!(matches!(need(&mut asking, "a"), Err(Error::Refused(why)) if why == "no"));
     }
 

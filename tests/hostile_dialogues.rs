@@ -1,0 +1,114 @@
+//! Clients that misuse questions, tasks and subscriptions.
+
+mod peer;
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use emcp::{
+    Call, Limits, Need, Options, Question, ReadResult, Resource, TaskSupport, Tool, ToolFlags,
+    ToolResult,
+};
+use peer::*;
+use serde_json::{Value, json};
+
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// A modern request by a client that knows tasks and can be asked for roots.
+fn modern(id: u64, method: &str, params: Value) -> String {
+    let mut params = claim(params);
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+        json!({"roots": {}, "extensions": {TASKS: {}}});
+    request(&id.to_string(), method, &params)
+}
+
+/// A host with the tool `ask`, a task from its start: it sends each of its rounds to the test and
+/// asks for `a` and `b` when it is told to.
+fn asking_host(limits: Limits) -> (Host, Receiver<Call>) {
+    let host = host_with(Options { tasks: true, ..Options::default() }, limits);
+    let (sender, rounds) = channel();
+    let sender = Mutex::new(sender);
+    let flags = ToolFlags { task: TaskSupport::Optional, ..ToolFlags::default() };
+    let tool = Tool::new("ask").unwrap().description("Asks for two things.").flags(flags);
+    let add = host.server.add_tool(tool, move |call| sender.lock().unwrap().send(call).unwrap());
+    add.unwrap();
+    (host, rounds)
+}
+
+fn next(rounds: &Receiver<Call>) -> Call {
+    rounds.recv_timeout(PATIENCE).expect("the tool was not called")
+}
+
+/// Notes both questions.
+fn need_both(call: &Call) {
+    for key in ["a", "b"] {
+        assert!(matches!(call.need(key, Question::roots()), Ok(Need::Asked)));
+    }
+}
+
+/// Begins a task and returns its id.
+fn begin(ws: &mut Ws) -> String {
+    ws.send(&modern(1, "tools/call", json!({"name": "ask"})));
+    let answer = ws.json();
+    assert_eq!(answer["result"]["resultType"], "task", "{answer}");
+    answer["result"]["taskId"].as_str().unwrap().to_owned()
+}
+
+fn update(id: u64, task: &str, answers: Value) -> String {
+    modern(id, "tasks/update", json!({"taskId": task, "inputResponses": answers}))
+}
+
+fn get(ws: &mut Ws, task: &str) -> Value {
+    ws.send(&modern(90, "tasks/get", json!({"taskId": task})));
+    ws.json()["result"].take()
+}
+
+#[test]
+fn an_answer_before_the_question_answers_nothing() {
+    let (host, rounds) = asking_host(limits());
+    let mut ws = Ws::connect(&host);
+    let task = begin(&mut ws);
+    let call = next(&rounds);
+    need_both(&call);
+    let roots = json!({"roots": []});
+    ws.send(&update(2, &task, json!({"a": roots, "b": roots})));
+    assert_eq!(ws.json()["id"], 2);
+    assert!(call.ask());
+    assert_eq!(get(&mut ws, &task)["status"], "input_required");
+    ws.send(&update(3, &task, json!({"a": roots, "b": roots})));
+    assert_eq!(ws.json()["id"], 3);
+    let call = next(&rounds);
+    assert!(matches!(call.need("a", Question::roots()), Ok(Need::Answered(_))));
+    assert!(call.reply(ToolResult::text("done")));
+    assert_eq!(get(&mut ws, &task)["status"], "completed");
+}
+
+#[test]
+fn answers_to_nothing_are_no_news() {
+    let (host, rounds) = asking_host(limits());
+    let mut ws = Ws::connect(&host);
+    let task = begin(&mut ws);
+    let call = next(&rounds);
+    need_both(&call);
+    assert!(call.ask());
+    let mut listener = Ws::connect(&host);
+    // Named twice: it is still one task.
+    let filter = json!({"notifications": {"taskIds": [task, task]}});
+    listener.send(&modern(1, "subscriptions/listen", filter));
+    let acknowledged = listener.json();
+    assert_eq!(acknowledged["params"]["notifications"], json!({"taskIds": [task]}));
+    let mut made_up: Value = (0..1000).map(|n| (format!("x{n}"), json!(n))).collect();
+    made_up["b"] = json!({"roots": "of an unknown form"});
+    ws.send(&update(2, &task, made_up));
+    assert_eq!(ws.json()["id"], 2);
+    ws.send(&update(3, &task, json!({"a": {"roots": []}})));
+    assert_eq!(ws.json()["id"], 3);
+    ws.send(&modern(4, "tasks/cancel", json!({"taskId": task})));
+    assert_eq!(ws.json()["id"], 4);
+    let news: [Value; 2] = std::array::from_fn(|_| listener.json()["params"].take());
+    assert_eq!(news[0]["status"], "input_required");
+    assert_eq!(news[0]["inputRequests"].as_object().unwrap().len(), 1);
+    assert_eq!(news[1]["status"], "cancelled");
+}
