@@ -112,3 +112,74 @@ fn answers_to_nothing_are_no_news() {
     assert_eq!(news[0]["inputRequests"].as_object().unwrap().len(), 1);
     assert_eq!(news[1]["status"], "cancelled");
 }
+
+#[test]
+fn a_round_that_has_ended_hears_of_no_cancellation() {
+    let (host, rounds) = asking_host(limits());
+    let mut ws = Ws::connect(&host);
+    let task = begin(&mut ws);
+    let call = next(&rounds);
+    let first = watch(&call);
+    need_both(&call);
+    assert!(call.ask());
+    assert!(first.recv().is_err(), "the callback of the first round ran or may still run");
+    let roots = json!({"roots": []});
+    ws.send(&update(2, &task, json!({"a": roots, "b": roots})));
+    assert_eq!(ws.json()["id"], 2);
+    let call = next(&rounds);
+    let second = watch(&call);
+    ws.send(&modern(3, "tasks/cancel", json!({"taskId": task})));
+    assert_eq!(ws.json()["id"], 3);
+    assert_eq!(second.recv_timeout(PATIENCE), Ok(emcp::CancelReason::Client));
+}
+
+#[test]
+fn a_task_has_its_own_time_after_an_answer_too() {
+    let hour = Duration::from_secs(3600);
+    let (host, rounds) = asking_host(Limits { task_time: hour, ..limits() });
+    let mut ws = Ws::connect(&host);
+    let task = begin(&mut ws);
+    let rest = |call: &Call| call.deadline().saturating_duration_since(std::time::Instant::now());
+    let call = next(&rounds);
+    assert!(rest(&call) > hour / 2);
+    need_both(&call);
+    assert!(call.ask());
+    let roots = json!({"roots": []});
+    ws.send(&update(2, &task, json!({"a": roots, "b": roots})));
+    assert_eq!(ws.json()["id"], 2);
+    assert!(rest(&next(&rounds)) > hour / 2);
+}
+
+#[test]
+fn the_end_of_a_task_is_not_the_end_of_a_later_request_with_its_id() {
+    let (host, rounds) = asking_host(limits());
+    let mut ws = Ws::connect(&host);
+    let task = begin(&mut ws);
+    let call = next(&rounds);
+    ws.send(&modern(1, "tools/call", json!({"name": "hold"})));
+    let held = host.held();
+    assert!(call.reply(ToolResult::text("done")));
+    assert_eq!(get(&mut ws, &task)["status"], "completed");
+    ws.send(&notification("notifications/cancelled", &claim(json!({"requestId": 1}))));
+    assert_eq!(cancellation(&held), emcp::CancelReason::Client);
+}
+
+#[test]
+fn endless_times_are_possible() {
+    let forever = Duration::MAX;
+    let host = host_with(
+        Options { tasks: true, ..Options::default() },
+        Limits { tool_time: forever, task_time: forever, task_ttl: forever, ..limits() },
+    );
+    let flags = ToolFlags { task: TaskSupport::Optional, ..ToolFlags::default() };
+    let tool = Tool::new("slow").unwrap().description("Takes its time.").flags(flags);
+    let add = host.server.add_tool(tool.timeout(forever), |call| {
+        call.reply(ToolResult::text("done"));
+    });
+    add.unwrap();
+    let mut ws = Ws::connect(&host);
+    ws.send(&modern(1, "tools/call", json!({"name": "echo"})));
+    assert_eq!(text_of(&ws.json()), "{}");
+    ws.send(&modern(2, "tools/call", json!({"name": "slow"})));
+    assert_eq!(ws.json()["result"]["resultType"], "task");
+}

@@ -58,13 +58,16 @@ impl CallState {
         if self.revision.is_modern() && !is_task {
             return self.ask_modern();
         }
+        if !self.forget_callbacks() {
+            return false;
+        }
         *lock(&self.parked) = Some(call);
         self.set_time(self.env.limits.ask_time);
         // Whoever ended the call before it was parked has found nothing to drop.
         if lock(&self.sink).is_none() {
             let parked = lock(&self.parked).take();
             drop(parked);
-            return false;
+            return true;
         }
         self.env.counters.calls_asking.up();
         match self.task.get() {
@@ -75,6 +78,19 @@ impl CallState {
             None => self.ask_legacy(),
         }
         true
+    }
+
+    /// Drops what this round wanted to hear of a cancellation: the function runs again from its
+    /// start, and what it told the callbacks of may be gone by then. Tells whether the call was
+    /// still open; otherwise they run or have run.
+    fn forget_callbacks(&self) -> bool {
+        let mut callbacks = lock(&self.on_cancel);
+        let is_open = lock(&self.sink).is_some();
+        let forgotten = if is_open { std::mem::take(&mut *callbacks) } else { Vec::new() };
+        drop(callbacks);
+        // Dropped outside the lock: they are the host's.
+        drop(forgotten);
+        is_open
     }
 
     fn ask_modern(&self) -> bool {
