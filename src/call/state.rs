@@ -12,7 +12,7 @@ use super::{Call, CallServices};
 use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
-use crate::clock::Alarm;
+use crate::clock::{Alarm, after};
 use crate::content::{CallResult, Extra, ReadDefaults, ToolResult};
 use crate::env::Env;
 use crate::hooks::{Audit, Outcome};
@@ -154,7 +154,7 @@ impl CallState {
                 task: OnceLock::new(),
                 accepted: now,
                 started: OnceLock::new(),
-                deadline: Mutex::new(now + parts.timeout),
+                deadline: Mutex::new(after(parts.timeout)),
                 timeout: parts.timeout,
                 result_bytes: parts.result_bytes,
                 caching: parts.caching,
@@ -171,7 +171,7 @@ impl CallState {
 
     /// Gives the call `time` from this moment on.
     pub(super) fn set_time(&self, time: Duration) {
-        *lock(&self.deadline) = Instant::now() + time;
+        *lock(&self.deadline) = after(time);
         self.expiry.set(time);
         // Whoever ended the call meanwhile has cleared the alarm before it was set.
         if lock(&self.sink).is_none() {

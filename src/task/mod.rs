@@ -194,7 +194,9 @@ impl Task {
         }
         push_text_member(out, "createdAt", &format_rfc3339_millis(self.created).to_string());
         push_text_member(out, "lastUpdatedAt", &format_rfc3339_millis(updated).to_string());
-        push_raw_member(out, ttl, &self.ttl.as_millis().to_string());
+        // No client can count to more: it is kept without an end.
+        let kept = u64::try_from(self.ttl.as_millis()).ok().filter(|ms| *ms < 1 << 53);
+        push_raw_member(out, ttl, &kept.map_or("null".into(), |ms| ms.to_string()));
         push_raw_member(out, poll, &self.poll.as_millis().to_string());
     }
 }

@@ -55,7 +55,7 @@ impl TaskStore {
             principal,
             is_modern,
             created,
-            ttl: time + limits.task_ttl,
+            ttl: time.saturating_add(limits.task_ttl),
             poll: limits.task_poll,
             work,
             state: Mutex::new(State { updated: created, message: None, end: None }),
