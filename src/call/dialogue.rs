@@ -169,7 +169,7 @@ impl CallState {
 
     fn resume(&self) {
         let Some(call) = lock(&self.parked).take() else { return };
-        self.set_time(self.timeout);
+        self.set_time(self.time());
         if let Some(task) = self.task.get() {
             task.changed();
         }

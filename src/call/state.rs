@@ -207,7 +207,10 @@ impl CallState {
     /// Ends the call through `sink`, which the caller has taken out of it.
     fn finish(&self, sink: &dyn ReplySink, outcome: Outcome, reply: Option<Reply>) {
         self.expiry.clear();
-        self.scope.remove(&self.id);
+        // The id of a task has been answered and may name another request by now.
+        if self.task.get().is_none() {
+            self.scope.remove(&self.id);
+        }
         self.withdraw(sink);
         let counters = &self.env.counters;
         match outcome {
@@ -375,7 +378,7 @@ impl Cancel for CallState {
                 let text = format!(
                     "{} did not finish within {} ms; ask for less or try again later",
                     self.name,
-                    self.timeout.as_millis()
+                    self.time().as_millis()
                 );
                 (Outcome::TimedOut, Some(self.failure(text)))
             }
