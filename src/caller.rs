@@ -1,13 +1,15 @@
 //! Who calls, as far as the server knows.
 
-/// The other side of one call. Only `principal`, `remote_addr` and `transport` are facts; the names
-/// are what the client says of itself.
+/// The other side of one call. Only `principal`, `scopes`, `remote_addr` and `transport` are facts;
+/// the names are what the client says of itself.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Caller {
-    /// Who the host has authenticated, as it said with the request, the connection or the peer.
-    /// Empty for nobody: the library itself authenticates nobody.
+    /// Who the host has authenticated, as it said with the request, the connection or the peer;
+    /// otherwise the name of the key that came with the request. Empty for nobody.
     pub principal: String,
+    /// What that one may do, comma separated; `*` for everything.
+    pub scopes: String,
     /// First characters of the session id, enough to tell sessions apart in a log and too few to
     /// use one. Empty when there is no session.
     pub session: String,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use crate::auth::Auth;
 use crate::caching::{CacheTimes, Caching};
 use crate::call::{Calls, HostFn};
 use crate::caller::Caller;
@@ -17,7 +18,7 @@ use crate::input::Keys;
 use crate::limits::Limits;
 use crate::pool::{Job, Pool};
 use crate::rate::RateLimiter;
-use crate::registry::{Prompt, Registry, Resource, TaskSupport, Tool};
+use crate::registry::{About, Prompt, Registry, Resource, TaskSupport, Tool};
 use crate::secret::Secret;
 use crate::session::SessionStore;
 use crate::shield::shielded;
@@ -38,6 +39,10 @@ pub(crate) struct Core {
     pub(crate) prompts: Registry<Prompt, HostFn>,
     /// What has been registered so far, and so what is announced.
     offers: Offers,
+    /// Who may come in.
+    pub(crate) auth: Auth,
+    /// Something that is registered needs a scope, so lists differ.
+    is_scoped: AtomicBool,
     /// Signs what modern clients carry between two rounds of questions.
     pub(crate) keys: Keys,
     pub(crate) tasks: Arc<TaskStore>,
@@ -107,7 +112,7 @@ pub struct Options {
     /// How long modern clients may keep what they were told.
     pub cache: CacheTimes,
     /// Lists are the same for everybody, so shared caches may keep them too. Default off; without
-    /// effect when [`Hooks::allow`](crate::Hooks::allow) decides who sees what.
+    /// effect when [`Hooks::allow`](crate::Hooks::allow), keys or scopes decide who sees what.
     pub public_cache: bool,
     /// Announces resources before the first one is added. Default off.
     pub resources: bool,
@@ -120,6 +125,17 @@ pub struct Options {
     pub state_secret: Option<Secret>,
     /// The secret before this one, still accepted.
     pub state_secret_previous: Option<Secret>,
+    /// Lets nobody in without a key, also before the first one is set. Default off: then keys are
+    /// needed from the first key or key file on.
+    pub keys_required: bool,
+    /// Takes keys from the query parameter `api_key` too, for clients that cannot send headers.
+    /// Default off: proxies and browsers keep what is in a URL.
+    pub key_in_query: bool,
+    /// Lets peers on Unix sockets in without a key, and what the host says is local. Default off.
+    /// The mode of the socket decides then who that can be.
+    pub trust_unix: bool,
+    /// Reads a key file also when others than its owner have rights to it. Default off.
+    pub keys_file_shared: bool,
 }
 
 impl Default for Options {
@@ -141,6 +157,10 @@ impl Default for Options {
             tasks: false,
             state_secret: None,
             state_secret_previous: None,
+            keys_required: false,
+            key_in_query: false,
+            trust_unix: false,
+            keys_file_shared: false,
         }
     }
 }
@@ -170,6 +190,8 @@ impl Core {
             templates: Registry::new(options.read_only),
             prompts: Registry::new(options.read_only),
             offers,
+            auth: Auth::new(&env, &options),
+            is_scoped: AtomicBool::new(false),
             keys,
             tasks: TaskStore::new(env.clone()),
             completions: RateLimiter::new(per_second, per_second, IDENTITIES_MAX),
@@ -203,6 +225,11 @@ impl Core {
         }
     }
 
+    /// Notes that `about` is of something that not everybody may see, if it is.
+    pub(crate) fn note_scope(&self, about: &About) {
+        self.is_scoped.fetch_or(about.scope.is_some(), Relaxed);
+    }
+
     /// Announces what comes with a tool.
     pub(crate) fn announce_tool(&self, tool: &Tool) {
         if tool.flags.task != TaskSupport::Never {
@@ -222,7 +249,8 @@ impl Core {
 
     /// The hints on a result that may be kept for `ttl`.
     pub(crate) fn caching(&self, ttl: Duration) -> Caching {
-        let is_public = self.options.public_cache && !self.env.hooks.decides();
+        let differs = self.env.hooks.decides() || self.auth.is_needed();
+        let is_public = self.options.public_cache && !differs && !self.is_scoped.load(Relaxed);
         Caching { ttl, is_public }
     }
 

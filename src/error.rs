@@ -36,9 +36,9 @@ pub enum Error {
     /// The client answered a question with an error.
     Refused(String),
     /// A client may not come in; its HTTP server answers with `status`. Often an `Origin` that is
-    /// not in `allowed_origins`.
+    /// not in `allowed_origins`, or a key that is missing.
     Denied {
-        /// An HTTP status: 400, 403, 404, 405, 414, 431, 501 or 503.
+        /// An HTTP status: 400, 401, 403, 404, 405, 414, 431, 501 or 503.
         status: u16,
         /// Says what to change, for whoever reads the client's log.
         reason: String,

@@ -54,6 +54,11 @@ impl Introduction {
         Ok(Introduction { identity, modern_info })
     }
 
+    /// The program.
+    pub(crate) fn name(&self) -> &str {
+        &self.identity.name
+    }
+
     /// `serverInfo` in the shape of `revision`.
     pub(crate) fn info(&self, revision: Revision) -> String {
         info(&self.identity, revision)

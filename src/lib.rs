@@ -10,6 +10,7 @@
 //! the C face of all this is `include/emcp.h`.
 #![forbid(unsafe_code)]
 
+mod auth;
 mod caching;
 mod call;
 mod callbacks;
@@ -53,6 +54,7 @@ mod task;
 mod transport;
 mod uri;
 
+pub use auth::Key;
 pub use caching::CacheTimes;
 pub use call::{Call, CallHandle};
 pub use caller::Caller;

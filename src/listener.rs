@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_io::Async;
 use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
@@ -99,11 +98,11 @@ impl Listener {
         match &self.inner {
             Inner::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
-                Ok((Socket::from(stream), peer(from.to_string().into(), false)))
+                Ok((Socket::from(stream), Peer::at(from.to_string().into(), false)))
             }
             Inner::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Socket::from(stream), peer("unix".into(), true)))
+                Ok((Socket::from(stream), Peer::at("unix".into(), true)))
             }
         }
     }
@@ -116,10 +115,6 @@ impl Drop for Listener {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-fn peer(address: Arc<str>, is_unix: bool) -> Peer {
-    Peer { address, is_unix, principal: None }
 }
 
 fn bind_tcp(addr: SocketAddr) -> io::Result<Listener> {

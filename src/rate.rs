@@ -1,6 +1,7 @@
 //! How often each client may do something that costs the host more than it looks.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,20 @@ impl RateLimiter {
             *bucket = Bucket(full_at);
         }
         has_token
+    }
+}
+
+/// The machine behind the address of a peer. Of an IPv6 address the network, because one machine has
+/// as many addresses in it as it likes.
+pub(crate) fn machine(address: &str) -> String {
+    match address.parse::<SocketAddr>().map(|address| address.ip()) {
+        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
+            let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
+            format!("network {network}")
+        }
+        Ok(ip) => format!("address {}", ip.to_canonical()),
+        // A Unix socket, or what the host has said.
+        Err(_) => format!("remote {address}"),
     }
 }
 

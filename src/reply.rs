@@ -28,6 +28,12 @@ pub(crate) trait ReplySink: Send + Sync {
     /// Queues the answer. Called at most once, and nothing is called after it.
     fn reply(&self, reply: Reply);
 
+    /// Queues an answer that says that the caller lacks `scope`, in place of
+    /// [`reply`](ReplySink::reply).
+    fn forbid(&self, reply: Reply, _scope: &str) {
+        self.reply(reply);
+    }
+
     /// Ends the request without an answer, because its client cancelled it or has gone.
     fn abandon(&self);
 

@@ -44,6 +44,10 @@ counters! {
     connections_refused: "counter", "Connections refused because limits.connections was reached.";
     requests: "counter", "HTTP requests read in full.";
     requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, method or size.";
+    auth_missing: "counter", "Requests refused because they carried no key.";
+    auth_refused: "counter", "Requests refused because nobody has given out the key, or there were two.";
+    auth_expired: "counter", "Requests refused because the time of the key was over.";
+    scopes_refused: "counter", "Requests refused because the caller lacked a scope.";
     requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
     held_bytes: "gauge", "Bytes of unfinished bodies and WebSocket messages.";

@@ -154,6 +154,7 @@ impl emcp_adopt {
                 early: data("prefix", self.prefix, self.prefix_len)?.to_vec(),
                 remote: optional("remote_addr", self.remote_addr)?,
                 principal: optional("principal", self.principal)?,
+                scopes: None,
                 stream: match self.io.is_null() {
                     true => None,
                     false => Some(Box::new(HostStream::new(self.io, self.io_user)?)),

@@ -124,6 +124,7 @@ impl<'a> Taken<'a> {
                 remote: text("remote_addr", raw.remote_addr)?,
                 is_local: raw.flags & EMCP_R_LOCAL != 0,
                 principal: text("principal", raw.principal)?,
+                scopes: None,
             })
         }
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::progress::Progress;
 use super::target::Target;
 use super::{Call, CallServices};
+use crate::auth::Scopes;
 use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
@@ -46,6 +47,7 @@ pub(crate) struct CallState {
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
     pub(super) principal: Option<Arc<str>>,
+    scopes: Scopes,
     pub(super) scope: Arc<InFlight>,
     /// Taken by whoever ends the call; gone means ended.
     pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
@@ -105,6 +107,7 @@ pub(crate) struct CallParts {
     pub(crate) transport: &'static str,
     pub(crate) remote: Arc<str>,
     pub(crate) principal: Option<Arc<str>>,
+    pub(crate) scopes: Scopes,
     pub(crate) scope: Arc<InFlight>,
     pub(crate) sink: Arc<dyn ReplySink>,
     pub(crate) asking: Asking,
@@ -141,6 +144,7 @@ impl CallState {
                 transport: parts.transport,
                 remote: parts.remote,
                 principal: parts.principal,
+                scopes: parts.scopes,
                 scope: parts.scope,
                 sink: Mutex::new(Some(parts.sink)),
                 progress: Mutex::new(Progress::new(&parts.meta)),
@@ -282,7 +286,7 @@ impl CallState {
                 &self.meta,
                 self.transport,
                 &self.remote,
-                self.principal.as_deref(),
+                (self.principal.as_deref(), &self.scopes),
             )
         })
     }

@@ -1,5 +1,6 @@
 //! Puts together what is known of the other side of a call.
 
+use crate::auth::Scopes;
 use crate::caller::Caller;
 use crate::protocol::{Meta, Revision};
 use crate::session::Session;
@@ -11,7 +12,7 @@ pub(crate) fn caller(
     meta: &Meta,
     transport: &'static str,
     remote: &str,
-    principal: Option<&str>,
+    (principal, scopes): (Option<&str>, &Scopes),
 ) -> Caller {
     // A modern request says who it is itself; nothing may be inferred from earlier ones.
     let client = match session.filter(|_| !revision.is_modern()) {
@@ -22,6 +23,7 @@ pub(crate) fn caller(
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     Caller {
         principal: principal.unwrap_or_default().into(),
+        scopes: scopes.as_str().into(),
         session: session.map(|session| session.id.chars().take(8).collect()).unwrap_or_default(),
         client_name: client.name,
         client_version: client.version,

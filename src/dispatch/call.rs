@@ -98,6 +98,7 @@ impl NewCall {
             transport: request.transport,
             remote: request.remote.clone(),
             principal: request.principal.clone(),
+            scopes: request.scopes.clone(),
             scope: request.scope.clone(),
             sink: request.sink.clone(),
             asking,

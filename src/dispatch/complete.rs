@@ -98,6 +98,9 @@ fn prompt(
     let Some(entry) = entry else {
         return unknown(request, "prompt", &name);
     };
+    if let Some(scope) = request.lacks(&entry.item.about) {
+        return request.forbid(core, &name, scope);
+    }
     if !entry.item.has_argument(&completing.argument) {
         return unknown(request, "argument", &completing.argument);
     }
@@ -126,6 +129,9 @@ fn template(
         // A resource at one URI has no variables, so there is nothing to complete.
         return unknown(request, "template", &uri);
     };
+    if let Some(scope) = request.lacks(&entry.item.about) {
+        return request.forbid(core, &uri, scope);
+    }
     if !entry.item.has_variable(&completing.argument) {
         return unknown(request, "variable", &completing.argument);
     }

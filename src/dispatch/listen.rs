@@ -99,7 +99,11 @@ fn honoured(core: &Core, request: &Request, asked: Filter) -> (Filter, Vec<Arc<T
         core.env.counters.subscriptions_refused.up();
     }
     let uris = distinct(asked.resource_subscriptions).take(limit);
-    let uris = uris.filter(|uri| has_resources && find(core, request, uri).is_some());
+    let may_read = |uri: &String| {
+        let found = find(core, request, uri);
+        found.is_some_and(|(entry, _)| request.lacks(&entry.item.about).is_none())
+    };
+    let uris = uris.filter(|uri| has_resources && may_read(uri));
     let principal = request.principal.as_deref();
     let tasks = distinct(asked.task_ids).take(limit);
     let tasks: Vec<_> = tasks.filter_map(|id| core.tasks.find(&id, principal, true)).collect();

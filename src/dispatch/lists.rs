@@ -11,7 +11,7 @@ use crate::call::HostFn;
 use crate::core::Core;
 use crate::hooks::Item;
 use crate::json::push_text_member;
-use crate::registry::{Listed, Registry};
+use crate::registry::{About, Filter, Listed, Registry};
 use crate::rpc::code;
 
 pub(super) fn tools(core: &Arc<Core>, request: Request) {
@@ -56,13 +56,15 @@ impl List {
             Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
         };
         let (size, shape) = (core.env.limits.page, request.revision);
-        let page = if core.env.hooks.decides() {
-            let caller = request.caller();
-            let may = |key: &str| core.may(&caller, self.item, key);
-            registry.page(cursor.as_deref(), size, shape, Some(&may))
-        } else {
-            registry.page(cursor.as_deref(), size, shape, None)
+        let caller = core.env.hooks.decides().then(|| request.caller());
+        let may = |key: &str, about: &About| {
+            // The scope first: it spares the host a question.
+            request.lacks(about).is_none()
+                && caller.as_ref().is_none_or(|caller| core.may(caller, self.item, key))
         };
+        let differs = caller.is_some() || !request.scopes.is_all();
+        let filter: Option<Filter<'_>> = if differs { Some(&may) } else { None };
+        let page = registry.page(cursor.as_deref(), size, shape, filter);
         let Ok(page) = page else {
             let problem = "invalid cursor; list again without one";
             return request.fail(code::INVALID_PARAMS, problem, None);

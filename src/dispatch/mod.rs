@@ -20,16 +20,20 @@ mod subscribe;
 mod tasks;
 mod tools_call;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
+use call::shorten;
+
+use crate::auth::Scopes;
 use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
 use crate::protocol::{Meta, Revision};
+use crate::rate::machine;
+use crate::registry::About;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, RawParams, code, write};
 use crate::session::{InFlight, Session};
@@ -53,8 +57,10 @@ pub(crate) struct Request {
     pub(crate) transport: &'static str,
     /// The peer's address; for the record only.
     pub(crate) remote: Arc<str>,
-    /// Who the host has authenticated; `None` for nobody.
+    /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
+    /// What that one may do.
+    pub(crate) scopes: Scopes,
 }
 
 /// Which clients know a method.
@@ -178,7 +184,7 @@ impl Request {
             &self.meta,
             self.transport,
             &self.remote,
-            self.principal.as_deref(),
+            (self.principal.as_deref(), &self.scopes),
         )
     }
 
@@ -187,20 +193,16 @@ impl Request {
         !core.env.hooks.decides() || core.may(&self.caller(), item, name)
     }
 
-    /// Whom to count what it costs on: the principal, or else the machine. Of an IPv6 address the
-    /// network, because one machine has as many addresses in it as it likes.
+    /// The scope that the caller lacks for what `about` is of, if it lacks one.
+    fn lacks<'a>(&self, about: &'a About) -> Option<&'a str> {
+        about.scope.as_deref().filter(|scope| !self.scopes.has(scope))
+    }
+
+    /// Whom to count what it costs on: the principal, or else the machine.
     fn identity(&self) -> String {
-        if let Some(principal) = &self.principal {
-            return format!("principal {principal}");
-        }
-        match self.remote.parse::<SocketAddr>().map(|address| address.ip()) {
-            Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
-                let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
-                format!("network {network}")
-            }
-            Ok(ip) => format!("address {}", ip.to_canonical()),
-            // A Unix socket, or what the host has said.
-            Err(_) => format!("remote {}", self.remote),
+        match &self.principal {
+            Some(principal) => format!("principal {principal}"),
+            None => machine(&self.remote),
         }
     }
 
@@ -213,6 +215,14 @@ impl Request {
     fn fail(self, code: i32, message: &str, data: Option<&str>) {
         let text = write::error(Some(&self.id), code, message, data);
         self.sink.reply(Reply { text, error: Some(code) });
+    }
+
+    /// Answers that the caller lacks `scope` for `name`.
+    fn forbid(self, core: &Core, name: &str, scope: &str) {
+        core.env.counters.scopes_refused.up();
+        let message = format!("{} needs the scope {scope}, which this key lacks", shorten(name));
+        let text = write::error(Some(&self.id), code::INVALID_REQUEST, &message, None);
+        self.sink.forbid(Reply { text, error: Some(code::INVALID_REQUEST) }, scope);
     }
 
     /// Reads the params as `T`; absent params read as `{}`.

@@ -40,6 +40,9 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     let Some(entry) = entry else {
         return unknown(request, &name);
     };
+    if let Some(scope) = request.lacks(&entry.item.about) {
+        return request.forbid(core, &name, scope);
+    }
     if let Some(missing) = entry.item.missing(|name| given.contains_key(name)) {
         let problem = format!("prompt {name} needs the argument {missing}");
         return request.fail(code::INVALID_PARAMS, &problem, None);

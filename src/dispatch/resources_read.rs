@@ -32,6 +32,9 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     let Some((entry, variables)) = find(core, &request, &uri) else {
         return not_found(request, &uri);
     };
+    if let Some(scope) = request.lacks(&entry.item.about) {
+        return request.forbid(core, &uri, scope);
+    }
     let target = match entry.enter() {
         Ok(running) => Ok(Target::Resource(running)),
         Err(Refused::Busy) => Err(Busy),

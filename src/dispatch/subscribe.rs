@@ -12,8 +12,11 @@ pub(super) fn subscribe(core: &Arc<Core>, request: Request) {
         Ok(params) => params.uri.into_owned(),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
-    if find(core, &request, &uri).is_none() {
+    let Some((entry, _)) = find(core, &request, &uri) else {
         return not_found(request, &uri);
+    };
+    if let Some(scope) = request.lacks(&entry.item.about) {
+        return request.forbid(core, &uri, scope);
     }
     let limit = core.env.limits.subscriptions;
     let is_noted = request.session.as_ref().is_none_or(|session| session.subscribe(&uri, limit));

@@ -41,6 +41,10 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
     }
     let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
+    if let Some(scope) = entry.as_ref().and_then(|entry| request.lacks(&entry.item.about)) {
+        let scope = scope.to_owned();
+        return request.forbid(core, &name, &scope);
+    }
     let (entry, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
         Some((entry, Ok(running))) => (entry, Ok(Target::Tool(running))),
         Some((entry, Err(Refused::Busy))) => (entry, Err(Busy)),

@@ -16,6 +16,7 @@ use super::exchange::HttpExchange;
 use super::pump::Pump;
 use super::ready::ReadyFn;
 use super::stream::{Foreign, StreamIo};
+use crate::auth::Scopes;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Duplex, Peer, Socket, Takeover};
@@ -27,8 +28,10 @@ pub struct Adoption<'a> {
     pub early: Vec<u8>,
     /// Names the client in logs and audit; by default its address.
     pub remote: Option<&'a str>,
-    /// Who the host has authenticated; `None` or empty for nobody.
+    /// Who the host has authenticated; `None` or empty for nobody. Somebody needs no key.
     pub principal: Option<&'a str>,
+    /// What it may do, comma separated; `None` or `*` for everything.
+    pub scopes: Option<&'a str>,
     /// Moves the bytes. The descriptor is then only polled: never read, written, shut or changed.
     pub stream: Option<Box<dyn StreamIo>>,
     /// Called once, when the connection has ended and its descriptor is closed; not when the
@@ -139,7 +142,8 @@ impl Adoption<'_> {
         upgrade: Option<Takeover>,
     ) -> Handover {
         let principal = self.principal.filter(|name| !name.is_empty()).map(Into::into);
-        let peer = Peer { address, is_unix, principal };
+        let scopes = Scopes::named(self.scopes);
+        let peer = Peer { principal, scopes, ..Peer::at(address, is_unix) };
         Handover { socket, peer, early: std::mem::take(&mut self.early), upgrade }
     }
 }

@@ -12,19 +12,19 @@ use super::{BoxFuture, Head, Incoming, Outcome, Peer, Service};
 use crate::env::Env;
 use crate::shield::shielded;
 
-/// What the layers above say to a head before its body is read; `None` when they admit it.
-pub(super) fn refusal(
+/// Asks the layers above about a head before its body is read; says who sends it.
+///
+/// # Errors
+/// The reply of those that do not admit it.
+pub(super) fn admission(
     service: &dyn Service,
     env: &Env,
     head: &Head,
     peer: &Peer,
-) -> Option<Response> {
-    let refusal = shielded(env, "admission", || service.admit(head, peer).err());
-    let refusal = refusal.unwrap_or_else(|| Some(internal_error()));
-    if refusal.is_some() {
-        env.counters.requests_refused.up();
-    }
-    refusal
+) -> Result<Peer, Response> {
+    let admitted = shielded(env, "admission", || service.admit(head, peer));
+    let admitted = admitted.unwrap_or_else(|| Err(internal_error()));
+    admitted.inspect_err(|_| env.counters.requests_refused.up())
 }
 
 /// Hands a whole request up.
@@ -36,11 +36,11 @@ pub(super) fn respond(
     env: &Env,
     head: Head,
     body: Vec<u8>,
-    peer: &Peer,
+    peer: Peer,
 ) -> Result<Outcome, Reject> {
     let request = decode(&head, body.len())?;
     env.counters.requests.up();
-    let incoming = Incoming { request, head, body, peer: peer.clone() };
+    let incoming = Incoming { request, head, body, peer };
     let outcome = shielded(env, "a request", || service.respond(incoming));
     Ok(outcome.unwrap_or_else(|| Outcome::Respond(internal_error())))
 }

@@ -169,10 +169,13 @@ impl Connection {
         };
         self.has_unread_body = head.framing.has_body();
         let terms = self.terms(&head);
-        if let Some(response) = ask::refusal(&*self.service, &self.env, &head, &self.peer) {
-            let persist = terms.persist && !head.framing.has_body();
-            return self.reply(response, Terms { persist, ..terms });
-        }
+        let peer = match ask::admission(&*self.service, &self.env, &head, &self.peer) {
+            Ok(peer) => peer,
+            Err(response) => {
+                let persist = terms.persist && !head.framing.has_body();
+                return self.reply(response, Terms { persist, ..terms });
+            }
+        };
         let body = match self.read_body(&head).await {
             Ok(body) => body,
             Err(stop) => return self.stop(stop),
@@ -180,13 +183,12 @@ impl Connection {
         self.has_unread_body = false;
         self.wire.end_deadline();
         self.wire.release();
-        let (reply, half_close) =
-            match ask::respond(&*self.service, &self.env, head, body, &self.peer) {
-                Ok(Outcome::Respond(response)) => return self.reply(response, terms),
-                Ok(Outcome::Upgrade { headers, run }) => return self.upgrade(&headers, run, terms),
-                Ok(Outcome::Wait { reply, half_close }) => (reply, half_close),
-                Err(reject) => return self.stop(Stop::Reject(reject)),
-            };
+        let (reply, half_close) = match ask::respond(&*self.service, &self.env, head, body, peer) {
+            Ok(Outcome::Respond(response)) => return self.reply(response, terms),
+            Ok(Outcome::Upgrade { headers, run }) => return self.upgrade(&headers, run, terms),
+            Ok(Outcome::Wait { reply, half_close }) => (reply, half_close),
+            Err(reject) => return self.stop(Stop::Reject(reject)),
+        };
         match self.wait(reply, half_close).await {
             Some(response) => self.reply(response, terms),
             None => Answer::Nothing,

@@ -37,10 +37,7 @@ impl Gathering {
         env: &Arc<Env>,
     ) -> Result<Gathering, Response> {
         let head = read_head(request, &env.limits).map_err(|reject| refused(reject, env))?;
-        let peer = request.peer();
-        if let Some(response) = ask::refusal(&*service, env, &head, &peer) {
-            return Err(response);
-        }
+        let peer = ask::admission(&*service, env, &head, &request.peer())?;
         if head.content_length().is_some_and(|length| length > env.limits.body_bytes as u64) {
             return Err(refused(BODY_TOO_LARGE, env));
         }
@@ -71,7 +68,7 @@ impl Gathering {
         let Gathering { service, env, head, peer, body, held } = self;
         drop(held);
         let version = head.version;
-        match ask::respond(&*service, &env, head, body, &peer) {
+        match ask::respond(&*service, &env, head, body, peer) {
             Ok(Outcome::Upgrade { .. }) if version == Version::Http10 => {
                 Outcome::Respond(no_upgrade())
             }

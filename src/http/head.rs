@@ -73,10 +73,19 @@ impl Head {
     ///
     /// A value that is not UTF-8 counts as absent.
     pub(crate) fn query_parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.as_deref()?.split('&');
-        let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let (_, value) = pairs.find(|(key, _)| unescape(key).as_deref() == Some(name))?;
-        unescape(value)
+        self.values_in_query(name).next().flatten()
+    }
+
+    /// Every query parameter of that name whose value is UTF-8, likewise.
+    pub(crate) fn query_parameters(&self, name: &str) -> impl Iterator<Item = String> {
+        self.values_in_query(name).flatten()
+    }
+
+    fn values_in_query(&self, name: &str) -> impl Iterator<Item = Option<String>> {
+        let pairs = self.query.iter().flat_map(|query| query.split('&'));
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let named = pairs.filter(move |(key, _)| unescape(key).as_deref() == Some(name));
+        named.map(|(_, value)| unescape(value))
     }
 
     /// The promised length of the body; `None` for a chunked one and for none at all.

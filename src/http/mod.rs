@@ -44,6 +44,8 @@ pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
 
+use crate::auth::{Issued, Scopes};
+
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -54,8 +56,19 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// Only local processes reach a Unix socket, and no browser does.
     pub(crate) is_unix: bool,
-    /// Who the host has authenticated; `None` when it said nobody.
+    /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
+    /// What it may do.
+    pub(crate) scopes: Scopes,
+    /// The key that let it in.
+    pub(crate) key: Option<Arc<Issued>>,
+}
+
+impl Peer {
+    /// A peer of which only the address is known.
+    pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
+        Peer { address, is_unix, principal: None, scopes: Scopes::default(), key: None }
+    }
 }
 
 /// The protocol version of a request; replies always say HTTP/1.1 (RFC 9110 section 2.5).
@@ -78,11 +91,12 @@ pub(crate) struct Incoming {
 
 /// What the layers above do with a request.
 pub(crate) trait Service: Send + Sync + 'static {
-    /// Decides from the head alone, before a body byte is read.
+    /// Decides from the head alone, before a body byte is read, and says who sends the request:
+    /// the connection's peer with what the head proves.
     ///
     /// # Errors
     /// The reply to send. The connection closes after it when a body is still unread.
-    fn admit(&self, head: &Head, peer: &Peer) -> Result<(), Response>;
+    fn admit(&self, head: &Head, peer: &Peer) -> Result<Peer, Response>;
 
     /// Takes one whole request. Must not block: it runs on the I/O thread.
     fn respond(&self, incoming: Incoming) -> Outcome;

@@ -10,6 +10,7 @@ use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
 use super::reject::Reject;
 use super::target::Target;
 use super::{Peer, Version};
+use crate::auth::Scopes;
 use crate::env::Env;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -29,8 +30,10 @@ pub struct ParsedRequest<'a> {
     pub remote: &'a str,
     /// It came through a Unix socket or another way that no browser has: Host is not checked.
     pub is_local: bool,
-    /// Who the host has authenticated; empty for nobody.
+    /// Who the host has authenticated; empty for nobody. Somebody needs no key.
     pub principal: &'a str,
+    /// What it may do, comma separated; `None` or `*` for everything.
+    pub scopes: Option<&'a str>,
 }
 
 impl ParsedRequest<'_> {
@@ -39,9 +42,9 @@ impl ParsedRequest<'_> {
         let remote = if self.remote.is_empty() { "unknown" } else { self.remote };
         let principal = Some(self.principal).filter(|name| !name.is_empty());
         Peer {
-            address: remote.into(),
-            is_unix: self.is_local,
             principal: principal.map(Into::into),
+            scopes: Scopes::named(self.scopes),
+            ..Peer::at(remote.into(), self.is_local)
         }
     }
 }
@@ -130,6 +133,7 @@ mod tests {
         remote: "test",
         is_local: false,
         principal: "",
+        scopes: None,
     };
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::auth::check_scope;
 use crate::error::{Error, Result};
 use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
 use crate::protocol::Revision;
@@ -17,6 +18,8 @@ pub(crate) struct About {
     icons: Option<String>,
     /// A compact JSON object.
     pub(crate) meta: Option<String>,
+    /// What a caller must have; `None`: nothing.
+    pub(crate) scope: Option<String>,
     /// `None`: the server's `tool_time`.
     pub(crate) timeout: Option<Duration>,
     /// `None`: the server's `result_bytes`.
@@ -38,6 +41,12 @@ impl About {
 
     pub(super) fn set_meta(&mut self, json: &str) -> Result<()> {
         self.meta = Some(compact_object("_meta", json)?);
+        Ok(())
+    }
+
+    pub(super) fn set_scope(&mut self, name: &str) -> Result<()> {
+        check_scope(name)?;
+        self.scope = Some(name.to_owned());
         Ok(())
     }
 
@@ -99,6 +108,18 @@ macro_rules! describe {
             /// [`Error::Config`](crate::Error::Config) when the text is not a JSON object.
             pub fn meta(mut self, json: &str) -> $crate::Result<$type> {
                 let set = self.about.set_meta(json);
+                set.map_err(|error| $crate::registry::wrong(&self, &error))?;
+                Ok(self)
+            }
+
+            /// What a caller must have to see and use it, for example `metrics:write`; keys and the
+            /// host say what each caller has. Default: nothing.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Config`](crate::Error::Config) for blanks, commas, quotes and stars in it.
+            pub fn scope(mut self, name: &str) -> $crate::Result<$type> {
+                let set = self.about.set_scope(name);
                 set.map_err(|error| $crate::registry::wrong(&self, &error))?;
                 Ok(self)
             }

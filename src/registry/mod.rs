@@ -80,7 +80,7 @@ struct State<D, F> {
 }
 
 /// Tells whether a client may see what is called so.
-pub(crate) type Filter<'a> = &'a dyn Fn(&str) -> bool;
+pub(crate) type Filter<'a> = &'a dyn Fn(&str, &About) -> bool;
 
 /// One page of a list.
 #[derive(Debug, PartialEq, Eq)]
@@ -196,7 +196,9 @@ impl<D: Listed, F> Registry<D, F> {
             None => self.slice(last, size + 1),
             Some(filter) => {
                 let all = self.slice(last, usize::MAX).into_iter();
-                all.filter(|entry| filter(entry.item.key())).take(size + 1).collect()
+                all.filter(|entry| filter(entry.item.key(), entry.item.about()))
+                    .take(size + 1)
+                    .collect()
             }
         };
         let more = entries.len() > size;

@@ -69,7 +69,7 @@ fn hidden_tools_are_neither_listed_nor_found() {
 #[test]
 fn a_filter_leaves_out_and_still_fills_pages() {
     let registry = registry(&["a", "b", "c", "d", "e"]);
-    let odd = |name: &str| matches!(name, "a" | "c" | "e");
+    let odd = |name: &str, _: &About| matches!(name, "a" | "c" | "e");
     let first = registry.page(None, 2, SHAPE, Some(&odd)).unwrap();
     assert!(first.items.contains(r#""name":"c""#) && !first.items.contains(r#""name":"b""#));
     let second = registry.page(first.next_cursor.as_deref(), 2, SHAPE, Some(&odd)).unwrap();

@@ -4,6 +4,7 @@ mod connections;
 mod door;
 mod driver;
 mod host_thread;
+mod keys;
 mod registration;
 mod running;
 mod signals;

@@ -24,6 +24,7 @@ impl Server {
     pub fn add_tool(&self, tool: Tool, run: impl Fn(Call) + Send + Sync + 'static) -> Result<()> {
         let run = HostFn::new(self.core.env.clone(), run);
         self.core.announce_tool(&tool);
+        self.core.note_scope(&tool.about);
         self.changing(TOOLS, |registry| registry.add(tool, run))
     }
 
@@ -76,6 +77,7 @@ impl Server {
         let core = &self.core;
         let complete = complete.filter(|_| resource.is_template());
         core.announce(Feature::Resources);
+        core.note_scope(&resource.about);
         if complete.is_some() {
             core.announce(Feature::Completions);
         }
@@ -140,6 +142,7 @@ impl Server {
     ) -> Result<()> {
         let core = &self.core;
         core.announce(Feature::Prompts);
+        core.note_scope(&prompt.about);
         if complete.is_some() || prompt.has_choices() {
             core.announce(Feature::Completions);
         }

@@ -55,6 +55,8 @@ pub(crate) enum Close {
     Done,
     /// The session ended: DELETE, expiry, eviction, or a newer stream took over.
     Session,
+    /// The key that opened it does not let anybody in any more.
+    Revoked,
     /// The server stops.
     Shutdown,
     /// Too much waited for a client that reads too slowly.

@@ -6,7 +6,7 @@ use crate::http::Head;
 use crate::http::response::{response, set_header};
 
 /// What a page may send.
-const HEADERS: &str = "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, \
+const HEADERS: &str = "content-type, accept, authorization, x-api-key, mcp-session-id, mcp-protocol-version, \
                        last-event-id, mcp-method, mcp-name";
 
 /// The permission that a response to one request carries.
@@ -20,7 +20,10 @@ impl Grant {
     pub(super) fn apply(&self, response: &mut Response) {
         if let Some(origin) = &self.0 {
             set_header(response, "access-control-allow-origin", origin);
-            set_header(response, "access-control-expose-headers", "mcp-session-id");
+            let has_challenge = response.header("www-authenticate").is_some();
+            let more = if has_challenge { ", www-authenticate" } else { "" };
+            let exposed = format!("mcp-session-id{more}");
+            set_header(response, "access-control-expose-headers", &exposed);
             set_header(response, "vary", "origin");
         }
     }

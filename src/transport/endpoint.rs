@@ -6,7 +6,7 @@ use http_types::{Method, Response, StatusCode};
 
 use super::event_stream::StreamSlot;
 use super::text_channel::{TextChannel, subprotocol};
-use super::{answer, cors, legacy, sse, streamable, websocket};
+use super::{answer, challenge, cors, legacy, sse, streamable, websocket};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
@@ -26,7 +26,8 @@ impl Endpoint {
     }
 
     /// Opens the channel of a WebSocket that the host speaks, and says which subprotocol to echo.
-    /// `head` is its opening handshake; without one the host vouches for the peer.
+    /// `head` is its opening handshake; without one the host vouches for the peer, and names it
+    /// where keys are needed.
     ///
     /// # Errors
     /// [`Error::Denied`]; [`Error::Io`] when the system has no randomness to give.
@@ -36,9 +37,12 @@ impl Endpoint {
         peer: &Peer,
     ) -> Result<(TextChannel, Option<&'static str>)> {
         let counters = &self.core.env.counters;
-        if let Some(head) = head {
-            let admitted = self.check_handshake(head, peer.is_unix);
-            admitted.inspect_err(|_| counters.requests_refused.up())?;
+        let admitted = match head {
+            Some(head) => self.check_handshake(head, peer),
+            None => self.check_key(None, peer),
+        };
+        let peer = admitted.inspect_err(|_| counters.requests_refused.up())?;
+        if head.is_some() {
             counters.requests.up();
         }
         if !self.core.options.websocket {
@@ -47,13 +51,13 @@ impl Endpoint {
         let Some(slot) = StreamSlot::take(&self.core.env) else {
             return Err(Error::denied(StatusCode::ServiceUnavailable, answer::NO_STREAM));
         };
-        Ok((TextChannel::open(&self.core, peer, slot)?, head.and_then(subprotocol)))
+        Ok((TextChannel::open(&self.core, &peer, slot)?, head.and_then(subprotocol)))
     }
 
     /// The rest of the handshake, from `Upgrade` to `Sec-WebSocket-Accept`, is the host's.
-    fn check_handshake(&self, head: &Head, is_local: bool) -> Result<()> {
+    fn check_handshake(&self, head: &Head, peer: &Peer) -> Result<Peer> {
         self.policy
-            .check(head, is_local)
+            .check(head, peer.is_unix)
             .map_err(|Denied { status, reason }| Error::denied(status, &reason))?;
         if head.method != Method::Get {
             return Err(Error::denied(
@@ -64,7 +68,12 @@ impl Endpoint {
         if head.version == Version::Http10 {
             return Err(Error::denied(StatusCode::BadRequest, NO_UPGRADE));
         }
-        Ok(())
+        self.check_key(Some(head), peer)
+    }
+
+    fn check_key(&self, head: Option<&Head>, peer: &Peer) -> Result<Peer> {
+        let checked = self.core.auth.check(head, peer);
+        checked.map_err(|denial| Error::denied(denial.status(), denial.reason()))
     }
 
     fn route(&self, incoming: Incoming, route: Route) -> Outcome {
@@ -103,13 +112,22 @@ impl Endpoint {
 }
 
 impl Service for Endpoint {
-    fn admit(&self, head: &Head, peer: &Peer) -> std::result::Result<(), Response> {
-        let admitted = self.policy.check(head, peer.is_unix);
-        let admitted = admitted.map_err(refusal).and_then(|_| match head.method {
-            Method::Post => streamable::admit(head),
-            _ => Ok(()),
-        });
-        admitted.map_err(|mut response| {
+    fn admit(&self, head: &Head, peer: &Peer) -> std::result::Result<Peer, Response> {
+        let core = &self.core;
+        let check = || {
+            self.policy.check(head, peer.is_unix).map_err(refusal)?;
+            // A preflight carries no key, and its answer is the same for everybody.
+            if head.method == Method::Options {
+                return Ok(peer.clone());
+            }
+            let checked = core.auth.check(Some(head), peer);
+            let peer = checked.map_err(|denial| challenge::denied(denial, core.identity.name()))?;
+            match head.method {
+                Method::Post => streamable::admit(head).map(|()| peer),
+                _ => Ok(peer),
+            }
+        };
+        check().map_err(|mut response| {
             cors::allow(&mut response, head);
             response
         })

@@ -3,15 +3,16 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use http_types::{Response, StatusCode};
 
+use super::challenge;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use crate::env::Env;
-use crate::http::response::{STOPPING, json, response, text};
+use crate::http::response::{STOPPING, json, response, set_header, text};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::code;
 use crate::session::{Close, Frame, Link, Outbox, Session, Streams, WhenFull};
@@ -41,6 +42,8 @@ pub(super) struct Exchange {
     streaming: AtomicBool,
     /// Guards against a notification slipping behind the decision for JSON.
     order: Mutex<()>,
+    /// What its caller lacks, as the challenge of the answer; set before the answer is queued.
+    challenge: OnceLock<String>,
 }
 
 struct Resumable {
@@ -88,6 +91,7 @@ impl Exchange {
             resumable,
             streaming,
             order: Mutex::default(),
+            challenge: OnceLock::new(),
         })
     }
 
@@ -172,11 +176,19 @@ impl Exchange {
     }
 
     fn as_json(&self, text: &str, error: Option<i32>) -> Response {
-        json(self.status(error), text.to_owned())
+        let mut response = json(self.status(error), text.to_owned());
+        if let Some(challenge) = self.challenge.get() {
+            set_header(&mut response, "www-authenticate", challenge);
+        }
+        response
     }
 
     fn status(&self, error: Option<i32>) -> StatusCode {
-        if self.is_modern { modern_status(error) } else { StatusCode::Ok }
+        match self.is_modern {
+            _ if self.challenge.get().is_some() => StatusCode::Forbidden,
+            true => modern_status(error),
+            false => StatusCode::Ok,
+        }
     }
 
     /// Decides for a stream, unless the answer has been queued already.
@@ -242,6 +254,12 @@ impl ReplySink for Exchange {
         self.outbox.close(Close::Done);
     }
 
+    fn forbid(&self, reply: Reply, scope: &str) {
+        // Set once: a request is answered once.
+        let _ = self.challenge.set(challenge::insufficient_scope(scope));
+        self.reply(reply);
+    }
+
     fn abandon(&self) {
         if let Some((streams, stream)) = self.streams() {
             streams.end(stream);
@@ -288,7 +306,7 @@ fn closed(why: Close) -> Response {
     match why {
         // Cancelled by its own client, which no longer reads the answer.
         Close::Done => response(StatusCode::Accepted),
-        Close::Session => text(StatusCode::NotFound, "the session has ended"),
+        Close::Session | Close::Revoked => text(StatusCode::NotFound, "the session has ended"),
         Close::Shutdown | Close::Overflow => text(StatusCode::ServiceUnavailable, STOPPING),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::auth::Scopes;
 use crate::core::Core;
 use crate::dispatch::{Request, cancelled, dispatch};
 use crate::http::{Incoming, Peer};
@@ -17,6 +18,7 @@ pub(super) struct Origin {
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
     pub(super) principal: Option<Arc<str>>,
+    pub(super) scopes: Scopes,
 }
 
 impl Origin {
@@ -25,8 +27,13 @@ impl Origin {
     }
 
     pub(super) fn of(peer: &Peer, transport: &'static str, sink: Arc<dyn ReplySink>) -> Origin {
-        let (remote, principal) = (peer.address.clone(), peer.principal.clone());
-        Origin { sink, transport, remote, principal }
+        Origin {
+            sink,
+            transport,
+            remote: peer.address.clone(),
+            principal: peer.principal.clone(),
+            scopes: peer.scopes.clone(),
+        }
     }
 }
 
@@ -89,6 +96,7 @@ pub(super) fn run(
         transport: origin.transport,
         remote: origin.remote.clone(),
         principal: origin.principal.clone(),
+        scopes: origin.scopes.clone(),
     };
     dispatch(core, request);
 }

@@ -5,6 +5,7 @@
 mod accept;
 mod answer;
 mod batch;
+mod challenge;
 mod cors;
 mod duplex;
 mod endpoint;

@@ -63,6 +63,7 @@ pub(super) fn post(
         transport: "http",
         remote: incoming.peer.address.clone(),
         principal: incoming.peer.principal.clone(),
+        scopes: incoming.peer.scopes.clone(),
     };
     dispatch(core, request);
     answer::conclude_modern(exchange, scope, slot)

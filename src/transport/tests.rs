@@ -42,8 +42,9 @@ fn send(
     headers.extend(session.map(|id| ("mcp-session-id", id.as_bytes())));
     let request = ParsedRequest { method, target, headers: &headers, ..ParsedRequest::default() };
     let head = Head::opening(&request, &Env::new(Limits::default())).unwrap();
-    let peer = Peer { address: "test".into(), is_unix: false, principal: principal.map(Arc::from) };
-    endpoint.admit(&head, &peer).unwrap();
+    let principal = principal.map(Arc::from);
+    let peer = Peer { principal, ..Peer::at("test".into(), false) };
+    let peer = endpoint.admit(&head, &peer).unwrap();
     let request = Request::new(head.method, format!("http://localhost{target}").as_str());
     let incoming = Incoming { request, head, body: body.into(), peer };
     match endpoint.respond(incoming) {

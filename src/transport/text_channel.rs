@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use super::duplex::{self, SharedStream};
 use super::event_stream::StreamSlot;
 use super::message::Origin;
+use crate::auth::Issued;
 use crate::core::Core;
 use crate::env::Env;
 use crate::error;
@@ -34,6 +35,8 @@ pub(crate) struct TextChannel {
     session: Arc<Session>,
     outbox: Arc<Outbox>,
     origin: Origin,
+    /// What let the peer in; it must still do so when a message comes.
+    key: Option<Arc<Issued>>,
     _slot: StreamSlot,
 }
 
@@ -53,8 +56,8 @@ impl TextChannel {
         core.changes.subscribe(Arc::downgrade(&session) as _);
         core.env.counters.websockets.up();
         let origin = Origin::of(peer, "websocket", Arc::new(SharedStream(outbox.clone())));
-        let (env, core) = (core.env.clone(), Arc::downgrade(core));
-        Ok(TextChannel { env, core, session, outbox, origin, _slot: slot })
+        let (env, core, key) = (core.env.clone(), Arc::downgrade(core), peer.key.clone());
+        Ok(TextChannel { env, core, session, outbox, origin, key, _slot: slot })
     }
 
     /// Takes one message. Calls of inline tools run before this returns.
@@ -62,9 +65,12 @@ impl TextChannel {
         if text == BRIDGE_PING {
             return;
         }
-        if let Some(core) = self.core.upgrade() {
-            duplex::receive(&core, &self.session, text.as_bytes(), &self.origin);
+        let Some(core) = self.core.upgrade() else { return };
+        if self.key.as_ref().is_some_and(|key| !core.auth.is_valid(key)) {
+            core.sessions.end(&self.session.id, Close::Revoked);
+            return;
         }
+        duplex::receive(&core, &self.session, text.as_bytes(), &self.origin);
     }
 
     /// The next message for the peer, or why there will be none.
@@ -132,6 +138,7 @@ impl From<Close> for Closing {
         match why {
             Close::Done | Close::Session => Closing::DONE,
             Close::Shutdown => Closing::new(1001, "server is stopping"),
+            Close::Revoked => Closing::new(1008, "the key is not valid any more"),
             Close::Overflow => Closing::new(1008, "client reads too slowly"),
         }
     }

@@ -213,6 +213,12 @@ impl Http {
 }
 
 impl Response {
+    /// Everything that was received.
+    pub(crate) fn text(&self) -> String {
+        let body = String::from_utf8_lossy(&self.body);
+        format!("{} {:?} {body}", self.status, self.headers)
+    }
+
     /// The value of a header that must not stand twice.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -18,6 +18,7 @@ pub(crate) const TRUSTED: ParsedRequest<'static> = ParsedRequest {
     remote: "lamp",
     is_local: false,
     principal: "",
+    scopes: None,
 };
 
 /// The handshake of a browser on this machine.

@@ -5,6 +5,7 @@
 mod dispatch;
 pub(crate) mod hosted;
 mod http;
+pub(crate) mod keyed;
 pub(crate) mod message;
 pub(crate) mod pull;
 mod schema;

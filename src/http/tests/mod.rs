@@ -40,11 +40,11 @@ struct Fake {
 }
 
 impl Service for Fake {
-    fn admit(&self, head: &Head, _: &Peer) -> Result<(), Response> {
+    fn admit(&self, head: &Head, peer: &Peer) -> Result<Peer, Response> {
         match head.path.as_str() {
             "/refuse" => Err(text(StatusCode::Unauthorized, "send a token")),
             "/panic-early" => panic!("on purpose"),
-            _ => Ok(()),
+            _ => Ok(peer.clone()),
         }
     }
 
@@ -180,7 +180,7 @@ impl Bench {
     fn run<T, F: Future<Output = T>>(&self, client: impl FnOnce(Async<UnixStream>) -> F) -> T {
         let (server, peer) = UnixStream::pair().unwrap();
         let socket = Socket::from(Async::new(server).unwrap());
-        let address = Peer { address: "test".into(), is_unix: true, principal: None };
+        let address = Peer::at("test".into(), true);
         let drain = self.drain.1.clone();
         let early = self.early.clone();
         let server = serve(socket, early, address, self.service.clone(), self.env.clone(), drain);

@@ -1,0 +1,69 @@
+//! Why somebody may not come in, in words for the client and for the log.
+
+use http_types::StatusCode;
+
+use crate::stats::{Counter, Counters};
+
+/// What is wrong with the key of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// There is none.
+    Missing,
+    /// Nobody has given it out, or it was taken back.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// There are two different ones.
+    Ambiguous,
+}
+
+impl Denial {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Denial::Ambiguous => StatusCode::BadRequest,
+            Denial::Missing | Denial::Unknown | Denial::Expired => StatusCode::Unauthorized,
+        }
+    }
+
+    /// Says what to do, to whoever set the client up.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Denial::Missing => {
+                "a key is needed: send Authorization: Bearer KEY or X-API-Key: KEY; \
+                 whoever runs this server gives keys out"
+            }
+            Denial::Unknown => {
+                "this key is not valid here: compare it with the one you were given, \
+                 or ask whoever runs this server for another"
+            }
+            Denial::Expired => "this key has expired: ask whoever runs this server for another",
+            Denial::Ambiguous => "the request carries two different keys: send one",
+        }
+    }
+
+    /// The error of RFC 6750 section 3.1; a request without a key gets none.
+    pub(crate) fn error(self) -> Option<&'static str> {
+        match self {
+            Denial::Missing => None,
+            Denial::Unknown | Denial::Expired => Some("invalid_token"),
+            Denial::Ambiguous => Some("invalid_request"),
+        }
+    }
+
+    pub(super) fn for_log(self) -> &'static str {
+        match self {
+            Denial::Missing => "refused, no key",
+            Denial::Unknown => "refused, unknown key",
+            Denial::Expired => "refused, expired key",
+            Denial::Ambiguous => "refused, two different keys",
+        }
+    }
+
+    pub(super) fn counter(self, counters: &Counters) -> &Counter {
+        match self {
+            Denial::Missing => &counters.auth_missing,
+            Denial::Unknown | Denial::Ambiguous => &counters.auth_refused,
+            Denial::Expired => &counters.auth_expired,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The keys that let people in at one moment, and the look-up that tells nothing by its time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
+
+use super::key::{Key, digest};
+
+/// A key that is or was in use.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(super) key: Key,
+    /// Taken away by the host or out of the file.
+    revoked: AtomicBool,
+}
+
+impl Issued {
+    pub(super) fn new(key: Key) -> Issued {
+        Issued { key, revoked: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.revoked.load(Relaxed)
+    }
+}
+
+/// `keys` in the place of `before`. What is in both stays as it is, the rest of `before` is revoked.
+pub(super) fn reissue(before: &[Arc<Issued>], keys: Vec<Key>) -> Vec<Arc<Issued>> {
+    let kept = |key: &Key| before.iter().find(|issued| issued.key == *key).cloned();
+    let issued: Vec<Arc<Issued>> = keys
+        .into_iter()
+        .map(|key| kept(&key).unwrap_or_else(|| Arc::new(Issued::new(key))))
+        .collect();
+    for old in before.iter().filter(|old| !issued.iter().any(|new| Arc::ptr_eq(new, old))) {
+        old.revoked.store(true, Relaxed);
+    }
+    issued
+}
+
+/// See the module text.
+#[derive(Debug, Default)]
+pub(super) struct Ring(Vec<Arc<Issued>>);
+
+impl Ring {
+    pub(super) fn new(keys: impl IntoIterator<Item = Arc<Issued>>) -> Ring {
+        Ring(keys.into_iter().collect())
+    }
+
+    /// The key with this secret, expired or not. Looks at every key, whichever it is: neither how
+    /// much of a guess is right nor where the key stands changes how long it takes.
+    pub(super) fn find(&self, secret: &[u8]) -> Option<&Arc<Issued>> {
+        let digest = digest(secret);
+        let mut found = u64::MAX;
+        // From the back, so that the first of two with one secret counts.
+        for (index, issued) in self.0.iter().enumerate().rev() {
+            let is_it = issued.key.digest().ct_eq(&digest);
+            found.conditional_assign(&(index as u64), is_it);
+        }
+        self.0.get(usize::try_from(found).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, secret: &str) -> Key {
+        Key::new(name, secret).unwrap()
+    }
+
+    fn issued(name: &str, secret: &str) -> Arc<Issued> {
+        Arc::new(Issued::new(key(name, secret)))
+    }
+
+    const A: &str = "aaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbb";
+
+    #[test]
+    fn the_whole_secret_finds_its_key() {
+        let ring = Ring::new([issued("a", A), issued("b", B), issued("again", A)]);
+        let name = |secret: &str| ring.find(secret.as_bytes()).map(|issued| issued.key.name());
+        assert_eq!(name(A), Some("a"));
+        assert_eq!(name(B), Some("b"));
+        for wrong in ["", "a", &A[1..], &format!("{A}a"), &A.to_uppercase(), "bbbbbbbbbbbbbbba"] {
+            assert_eq!(name(wrong), None, "{wrong}");
+        }
+        assert!(Ring::default().find(A.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn what_stays_is_not_revoked() {
+        let before = [issued("a", A), issued("b", B)];
+        let after = reissue(&before, vec![key("b", B), key("c", A)]);
+        assert!(Arc::ptr_eq(&after[0], &before[1]) && !before[1].is_revoked());
+        assert!(before[0].is_revoked() && !after[1].is_revoked());
+        // Other rights are another key.
+        let narrowed = reissue(&after, vec![key("b", B).scopes("x").unwrap()]);
+        assert!(after[0].is_revoked() && !narrowed[0].is_revoked());
+    }
+}

@@ -1,0 +1,87 @@
+//! The check of one head.
+
+use super::*;
+use crate::limits::Limits;
+
+const SECRET: &str = "0123456789abcdef";
+
+fn auth(options: &Options) -> Auth {
+    Auth::new(&Env::new(Limits::default()), options)
+}
+
+fn key(name: &str, secret: &str) -> Key {
+    Key::new(name, secret).unwrap()
+}
+
+/// The principal that a request with this key has.
+fn check(auth: &Auth, secret: Option<&str>) -> std::result::Result<Option<String>, Denial> {
+    let field = secret.map(|secret| format!("X-API-Key: {secret}")).unwrap_or_default();
+    let head = Head::of(&format!("GET / HTTP/1.1\nHost: h\n{field}"));
+    let checked = auth.check(Some(&head), &Peer::at("test".into(), false));
+    checked.map(|peer| peer.principal.map(|name| name.to_string()))
+}
+
+#[test]
+fn without_keys_everybody_comes_in_unless_they_are_required() {
+    let open = auth(&Options::default());
+    assert_eq!(check(&open, None), Ok(None));
+    assert_eq!(check(&open, Some(SECRET)), Ok(None), "a key means nothing then");
+    let closed = auth(&Options { keys_required: true, ..Options::default() });
+    assert_eq!(check(&closed, None), Err(Denial::Missing));
+    assert_eq!(check(&closed, Some(SECRET)), Err(Denial::Unknown));
+}
+
+#[test]
+fn a_door_that_was_closed_stays_closed() {
+    let auth = auth(&Options::default());
+    auth.set(Vec::new()).unwrap();
+    assert_eq!(check(&auth, None), Ok(None), "no key was ever there");
+    auth.add(key("ann", SECRET)).unwrap();
+    assert_eq!(check(&auth, Some(SECRET)), Ok(Some("ann".into())));
+    auth.set(Vec::new()).unwrap();
+    assert_eq!(check(&auth, Some(SECRET)), Err(Denial::Unknown));
+    assert_eq!(check(&auth, None), Err(Denial::Missing));
+}
+
+#[test]
+fn one_secret_is_for_one_key() {
+    let auth = auth(&Options::default());
+    auth.add(key("ann", SECRET)).unwrap();
+    assert!(matches!(auth.add(key("bob", SECRET)), Err(Error::Exists(_))));
+    assert!(auth.set(vec![key("bob", SECRET), key("cid", SECRET)]).is_err());
+    assert_eq!(check(&auth, Some(SECRET)), Ok(Some("ann".into())), "nothing has changed");
+}
+
+#[test]
+fn what_the_host_says_counts_more_than_a_key() {
+    let auth = auth(&Options { keys_required: true, ..Options::default() });
+    let head = Head::of("GET / HTTP/1.1\nHost: h\nX-API-Key: wrong");
+    let peer = Peer { principal: Some("bob".into()), ..Peer::at("test".into(), false) };
+    assert!(auth.check(Some(&head), &peer).is_ok());
+    assert!(auth.check(None, &peer).is_ok());
+    assert_eq!(auth.check(None, &Peer::at("test".into(), false)).err(), Some(Denial::Missing));
+}
+
+#[test]
+fn a_trusted_socket_needs_no_key_but_no_wrong_one_either() {
+    let unix = Peer::at("unix".into(), true);
+    let silent = Head::of("GET / HTTP/1.1\nHost: h");
+    let wrong = Head::of("GET / HTTP/1.1\nHost: h\nX-API-Key: wrong");
+    for trust_unix in [false, true] {
+        let auth = auth(&Options { keys_required: true, trust_unix, ..Options::default() });
+        assert_eq!(auth.check(Some(&silent), &unix).is_ok(), trust_unix);
+        assert_eq!(auth.check(Some(&wrong), &unix).err(), Some(Denial::Unknown));
+        assert!(auth.check(Some(&silent), &Peer::at("1.2.3.4:5".into(), false)).is_err());
+    }
+}
+
+#[test]
+fn refusals_are_counted_by_their_reason() {
+    let auth = auth(&Options::default());
+    auth.add(key("old", SECRET).expires("2001-01-01T00:00:00Z").unwrap()).unwrap();
+    assert_eq!(check(&auth, Some(SECRET)), Err(Denial::Expired));
+    assert_eq!(check(&auth, Some("x")), Err(Denial::Unknown));
+    assert_eq!(check(&auth, None), Err(Denial::Missing));
+    let stats = auth.env.counters.snapshot();
+    assert_eq!((stats.auth_expired, stats.auth_refused, stats.auth_missing), (1, 1, 1));
+}

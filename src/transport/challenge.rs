@@ -1,0 +1,53 @@
+//! What a client hears that may not come in, or not everywhere (RFC 6750 section 3).
+
+use http_types::Response;
+
+use crate::auth::Denial;
+use crate::http::response::{set_header, text};
+
+/// The answer to a request without the right key.
+pub(super) fn denied(denial: Denial, server_name: &str) -> Response {
+    // For people: a JSON-RPC error would say that the message had been read.
+    let mut response = text(denial.status(), denial.reason());
+    let mut challenge = format!("Bearer realm=\"{}\"", quotable(server_name));
+    if let Some(error) = denial.error() {
+        challenge += &format!(", error=\"{error}\"");
+    }
+    set_header(&mut response, "www-authenticate", &challenge);
+    response
+}
+
+/// The challenge that names the scope which a caller lacks. A scope needs no escapes.
+pub(super) fn insufficient_scope(scope: &str) -> String {
+    format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"")
+}
+
+/// A name without what would end a quoted string or leave ASCII.
+fn quotable(name: &str) -> String {
+    let is_plain = |ch: &char| matches!(ch, ' '..='~') && !matches!(ch, '"' | '\\');
+    name.chars().filter(is_plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(denial: Denial, name: &str, status: u16, expected: &str) {
+        let response = denied(denial, name);
+        assert_eq!(response.status() as u16, status);
+        assert_eq!(response.header("www-authenticate").unwrap().as_str(), expected);
+    }
+
+    #[test]
+    fn challenges() {
+        check(Denial::Missing, "sysmond", 401, r#"Bearer realm="sysmond""#);
+        let invalid = r#"Bearer realm="a b", error="invalid_token""#;
+        check(Denial::Unknown, "a \"b\\\n\u{e9}", 401, invalid);
+        check(Denial::Expired, "a b", 401, invalid);
+        let twice = r#"Bearer realm="a b", error="invalid_request""#;
+        check(Denial::Ambiguous, "a b", 400, twice);
+        let scope = r#"Bearer error="insufficient_scope", scope="metrics:write""#;
+        assert_eq!(insufficient_scope("metrics:write"), scope);
+    }
+}
