@@ -152,8 +152,18 @@ emcp_str emcp_str_of(const char *text);
 /* Announce tasks, for tools that begin one by themselves; see emcp_task_begin(). */
 #define EMCP_F_TASKS 128
 /* Lists are the same for everybody, so caches that users share may keep them too. Without effect
- * when the `allow` hook decides who sees what. */
+ * when the `allow` hook, keys or scopes decide who sees what. */
 #define EMCP_F_PUBLIC_CACHE 256
+/* Nobody comes in without a key, also before the first one is added; see emcp_key_add(). */
+#define EMCP_F_KEYS_REQUIRED 512
+/* Take keys from the URL too, as "?api_key=KEY", for clients that cannot send headers. Logs of
+ * proxies and histories of browsers keep URLs. Not for HTTP+SSE, where emcp says where to post. */
+#define EMCP_F_KEY_IN_QUERY 1024
+/* Peers on Unix sockets need no key, nor do requests with EMCP_R_LOCAL: the mode of the socket
+ * decides who that can be. */
+#define EMCP_F_TRUST_UNIX 2048
+/* Others than its owner may have rights to the file of emcp_keys_file(). */
+#define EMCP_F_KEYS_FILE_SHARED 4096
 
 /* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
  * zero has its default. */
@@ -354,6 +364,63 @@ int32_t emcp_stop(emcp_server *server);
 void emcp_destroy(emcp_server *server);
 
 /* ---------------------------------------------------------------------------------------------- */
+/* Who may come in                                                                                */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* From the first key or key file on, every request, upgrade and peer needs a key, unless the
+ * program names a principal itself: "Authorization: Bearer KEY" or "X-API-Key: KEY", with
+ * EMCP_F_KEY_IN_QUERY also "?api_key=KEY". All others hear 401 and what to do. Taking all keys away
+ * lets nobody in; EMCP_F_KEYS_REQUIRED does so from the start.
+ *
+ * The name of the key is the `principal` of emcp_who. Keys may change at any time. A WebSocket
+ * whose key is gone or has expired ends at its next message. */
+
+/* A key. Prepare it with EMCP_INIT. All of it is copied, of the secret a digest. */
+typedef struct emcp_key {
+    uint32_t size; /* sizeof(emcp_key); EMCP_INIT sets it. */
+    uint32_t flags; /* 0. */
+    /* Who holds it; log lines and audit records show it. Required: 1 to 128 characters without
+     * blanks. Several keys may have one name, for example the next one and the last. */
+    const char *name;
+    /* What the client sends. Required: 16 to 1024 visible ASCII characters, better random ones. */
+    const char *secret;
+    /* What its holder may do, comma separated: "metrics:read,alerts:write". "*": everything.
+     * NULL: what needs no scope. */
+    const char *scopes;
+    const char *expires; /* When it ends, "2027-01-01T00:00:00Z"; NULL: never. */
+} emcp_key;
+
+/* Adds a key.
+ *
+ *     emcp_key key;
+ *     EMCP_INIT(&key);
+ *     key.name = "grafana";
+ *     key.secret = getenv("GRAFANA_KEY");
+ *     key.scopes = "metrics:read";
+ *     status = emcp_key_add(server, &key);
+ *
+ * Returns EMCP_OK; EMCP_E_EXISTS when another key has the secret; EMCP_E_INVALID for a wrong
+ * member; EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_key_add(emcp_server *server, const emcp_key *key);
+
+/* Takes away every key that emcp_key_add() has added; those in a file stay.
+ *
+ * Returns EMCP_OK.   Since 0.1 */
+int32_t emcp_keys_clear(emcp_server *server);
+
+/* Reads keys from a file too, in the place of the file before; NULL: from none any more.
+ *
+ * Each line is "NAME SECRET [scopes=A,B] [expires=2027-01-01T00:00:00Z]"; lines that begin with #
+ * do not count. Nobody but its owner may have rights to the file, unless EMCP_F_KEYS_FILE_SHARED
+ * says so. It is read at once, and again when it has changed: emcp looks when a request comes, at
+ * most once a second, and never else. A change that cannot be used leaves the old keys and is
+ * logged once. Rename a new file to the name of the old one: a half-written one is read as it is.
+ *
+ * Returns EMCP_OK; EMCP_E_IO when the file cannot be read; EMCP_E_INVALID when others have rights
+ * to it or a line is wrong; emcp_last_error() says which.   Since 0.1 */
+int32_t emcp_keys_file(emcp_server *server, const char *path);
+
+/* ---------------------------------------------------------------------------------------------- */
 /* The program's own thread                                                                       */
 /* ---------------------------------------------------------------------------------------------- */
 
@@ -461,7 +528,8 @@ typedef struct emcp_adopt {
     const void *prefix;
     size_t prefix_len; /* How many. */
     const char *remote_addr; /* Names the client in logs and audit; NULL for its address. */
-    const char *principal; /* Who the program has authenticated; NULL or empty: nobody. */
+    /* Who the program has authenticated; emcp asks for no key then. NULL or empty: nobody. */
+    const char *principal;
     /* Moves the bytes; NULL for a plain socket. Copied. The descriptor is then only polled,
      * through a duplicate: emcp does not read, write, shut or close it. Its non-blocking mode is
      * the program's business. */
@@ -477,6 +545,9 @@ typedef struct emcp_adopt {
      * closed, after this call. What its request said of the client counts, and not remote_addr
      * and principal. */
     emcp_http *upgrade;
+    /* What the principal may do, comma separated, as in emcp_tool.scope. NULL or "*": everything;
+     * "": what needs no scope. */
+    const char *scopes;
 } emcp_adopt;
 
 /* Hands a connected stream socket over: a program that has a listener of its own serves MCP on it.
@@ -536,13 +607,17 @@ typedef struct emcp_request {
     const emcp_header *headers;
     size_t header_count; /* How many. */
     emcp_str remote_addr; /* Names the client in logs and audit. */
-    emcp_str principal; /* Who the program has authenticated. Empty: nobody. */
+    /* Who the program has authenticated; emcp asks for no key then. Empty: nobody. */
+    emcp_str principal;
     /* The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up, never reads.
      * With it a client that leaves is noticed at once, although most HTTP servers do not tell. */
     int32_t watch_fd;
     uint32_t reserved; /* 0. */
     emcp_ready_fn ready; /* Says when to ask again. NULL for programs that wait instead. */
     void *user; /* Handed to `ready`. */
+    /* What the principal may do, comma separated, as in emcp_tool.scope. NULL or "*": everything;
+     * a text of no length: what needs no scope. */
+    emcp_str scopes;
 } emcp_request;
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -741,15 +816,16 @@ void emcp_conn_close(emcp_conn *conn);
  * `handshake` is the request that opened the WebSocket, a GET. emcp checks its path, Host and
  * Origin, and which subprotocol it offers; Upgrade, Sec-WebSocket-Version and -Key are for the
  * program to check. With an empty method there was no handshake and the program trusts the peer:
- * then only `remote_addr`, `principal`, `ready` and `user` count. `watch_fd` never does.
+ * then only `remote_addr`, `principal`, `scopes`, `ready` and `user` count, and where keys are
+ * needed there must be a principal. `watch_fd` never counts.
  *
  * Call it before the program answers 101: `http_status`, which may be NULL, gets the status to
  * answer with when the peer may not come in, and emcp_last_error() has the text.
  *
- * Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 403 for a Host or Origin that is
- * not allowed and when WebSocket is off, 404 for another path, 503 when max_streams is reached or
- * the server drains, and others for what is no proper GET; EMCP_E_STATE unless the server runs;
- * EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1 */
+ * Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 401 for a key that is missing or
+ * wrong, 403 for a Host or Origin that is not allowed and when WebSocket is off, 404 for another
+ * path, 503 when max_streams is reached or the server drains, and others for what is no proper
+ * GET; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_peer_open(emcp_server *server,
                        const emcp_request *handshake,
                        emcp_peer **out,
@@ -891,6 +967,10 @@ typedef struct emcp_tool {
      * NULL. Add it too: its mime is "text/html;profile=mcp-app". What the tool puts must say the
      * same to all other clients. */
     const char *ui;
+    /* What a caller must have to see and call it, for example "units:write", or NULL: nothing.
+     * emcp_key and `scopes` of emcp_request and emcp_adopt say what callers have. Without blanks,
+     * commas, quotes and stars. */
+    const char *scope;
 } emcp_tool;
 
 /* Adds a tool, at any time; clients are told when the list changes.
@@ -993,6 +1073,7 @@ typedef struct emcp_resource {
     emcp_call_fn complete;
     void *user; /* Handed to both; used by several threads at once. */
     emcp_free_fn free_user; /* As in emcp_tool. */
+    const char *scope; /* As in emcp_tool. */
 } emcp_resource;
 
 /* Adds a resource or a template, at any time; clients are told when the list changes.
@@ -1056,6 +1137,7 @@ typedef struct emcp_prompt {
     emcp_call_fn complete;
     void *user; /* Handed to both; used by several threads at once. */
     emcp_free_fn free_user; /* As in emcp_tool. */
+    const char *scope; /* As in emcp_tool. */
 } emcp_prompt;
 
 /* Adds a prompt, at any time; clients are told when the list changes.
@@ -1146,14 +1228,14 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_KIND_COMPLETION 4
 #define EMCP_KIND_TEMPLATE 5 /* A template in a list; in the `allow` hook alone. */
 
-/* Who calls. Only `principal`, `transport` and `remote_addr` are facts; the rest is what the client
- * says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
+/* Who calls. Only `principal`, `scopes`, `transport` and `remote_addr` are facts; the rest is what
+ * the client says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
 typedef struct emcp_who {
     uint32_t size; /* sizeof(emcp_who); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
-    /* Who the program has authenticated, as it said with the request, the connection or the peer.
-     * Empty: nobody. A session belongs to the principal that opened it; to all others it does not
-     * exist. */
+    /* Who the program has authenticated, as it said with the request, the connection or the peer;
+     * otherwise the name of the key that came with the request. Empty: nobody. A session belongs
+     * to the principal that opened it; to all others it does not exist. */
     emcp_str principal;
     /* First characters of the session id, enough to tell sessions apart in a log. */
     emcp_str session;
@@ -1167,6 +1249,7 @@ typedef struct emcp_who {
     emcp_str traceparent; /* W3C trace context, if the client sent it. */
     emcp_str tracestate; /* What vendors add to the trace context. */
     emcp_str baggage; /* W3C baggage, if the client sent it. */
+    emcp_str scopes; /* What that principal may do, comma separated; "*": everything. */
 } emcp_who;
 
 /* Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
@@ -1649,6 +1732,7 @@ typedef struct emcp_audit {
     emcp_str baggage; /* As in emcp_who. */
     int32_t kind; /* What was called: EMCP_KIND_*. */
     uint32_t reserved; /* 0. */
+    emcp_str scopes; /* As in emcp_who. */
 } emcp_audit;
 
 /* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.

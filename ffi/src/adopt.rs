@@ -78,7 +78,7 @@ pub struct emcp_adopt {
     pub prefix_len: usize,
     /// Names the client in logs and audit; NULL for its address.
     pub remote_addr: *const c_char,
-    /// Who the program has authenticated; NULL or empty: nobody.
+    /// Who the program has authenticated; emcp asks for no key then. NULL or empty: nobody.
     pub principal: *const c_char,
     /// Moves the bytes; NULL for a plain socket. Copied. The descriptor is then only polled,
     /// through a duplicate: emcp does not read, write, shut or close it. Its non-blocking mode is
@@ -97,6 +97,9 @@ pub struct emcp_adopt {
     /// closed, after this call. What its request said of the client counts, and not remote_addr
     /// and principal.
     pub upgrade: *mut emcp_http,
+    /// What the principal may do, comma separated, as in emcp_tool.scope. NULL or "*": everything;
+    /// "": what needs no scope.
+    pub scopes: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and an optional function
@@ -116,6 +119,7 @@ impl emcp_adopt {
         released: None,
         user: std::ptr::null_mut(),
         upgrade: std::ptr::null_mut(),
+        scopes: std::ptr::null(),
     };
 
     /// A checked copy of what C has filled; NULL is no option at all.
@@ -154,7 +158,7 @@ impl emcp_adopt {
                 early: data("prefix", self.prefix, self.prefix_len)?.to_vec(),
                 remote: optional("remote_addr", self.remote_addr)?,
                 principal: optional("principal", self.principal)?,
-                scopes: None,
+                scopes: optional("scopes", self.scopes)?,
                 stream: match self.io.is_null() {
                     true => None,
                     false => Some(Box::new(HostStream::new(self.io, self.io_user)?)),

@@ -31,8 +31,18 @@ pub const EMCP_F_PROMPTS: u32 = 64;
 /// Announce tasks, for tools that begin one by themselves; see emcp_task_begin().
 pub const EMCP_F_TASKS: u32 = 128;
 /// Lists are the same for everybody, so caches that users share may keep them too. Without effect
-/// when the `allow` hook decides who sees what.
+/// when the `allow` hook, keys or scopes decide who sees what.
 pub const EMCP_F_PUBLIC_CACHE: u32 = 256;
+/// Nobody comes in without a key, also before the first one is added; see emcp_key_add().
+pub const EMCP_F_KEYS_REQUIRED: u32 = 512;
+/// Take keys from the URL too, as "?api_key=KEY", for clients that cannot send headers. Logs of
+/// proxies and histories of browsers keep URLs. Not for HTTP+SSE, where emcp says where to post.
+pub const EMCP_F_KEY_IN_QUERY: u32 = 1024;
+/// Peers on Unix sockets need no key, nor do requests with EMCP_R_LOCAL: the mode of the socket
+/// decides who that can be.
+pub const EMCP_F_TRUST_UNIX: u32 = 2048;
+/// Others than its owner may have rights to the file of emcp_keys_file().
+pub const EMCP_F_KEYS_FILE_SHARED: u32 = 4096;
 
 /// What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
 /// zero has its default.
@@ -247,7 +257,11 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         | EMCP_F_RESOURCES
         | EMCP_F_PROMPTS
         | EMCP_F_TASKS
-        | EMCP_F_PUBLIC_CACHE;
+        | EMCP_F_PUBLIC_CACHE
+        | EMCP_F_KEYS_REQUIRED
+        | EMCP_F_KEY_IN_QUERY
+        | EMCP_F_TRUST_UNIX
+        | EMCP_F_KEYS_FILE_SHARED;
     if config.reserved != 0 {
         return Err(Failure::invalid("reserved is not 0"));
     }
@@ -265,6 +279,10 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         resources: config.flags & EMCP_F_RESOURCES != 0,
         prompts: config.flags & EMCP_F_PROMPTS != 0,
         tasks: config.flags & EMCP_F_TASKS != 0,
+        keys_required: config.flags & EMCP_F_KEYS_REQUIRED != 0,
+        key_in_query: config.flags & EMCP_F_KEY_IN_QUERY != 0,
+        trust_unix: config.flags & EMCP_F_TRUST_UNIX != 0,
+        keys_file_shared: config.flags & EMCP_F_KEYS_FILE_SHARED != 0,
         ..Options::default()
     };
     count(&mut options.workers, config.workers);

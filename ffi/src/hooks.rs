@@ -60,6 +60,8 @@ pub struct emcp_audit {
     pub kind: i32,
     /// 0.
     pub reserved: u32,
+    /// As in emcp_who.
+    pub scopes: emcp_str,
 }
 
 /// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -207,6 +209,7 @@ fn view(record: &Audit<'_>) -> emcp_audit {
         baggage: emcp_str::view(&caller.baggage),
         kind: record.kind as i32,
         reserved: 0,
+        scopes: emcp_str::view(&caller.scopes),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod hooks;
 pub mod http;
 pub mod input;
 pub mod json;
+pub mod keys;
 pub mod log;
 pub mod peer;
 pub mod prompt;

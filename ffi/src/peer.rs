@@ -70,15 +70,16 @@ unsafe fn peer<'a>(peer: *const emcp_peer) -> Result<&'a emcp_peer> {
 /// `handshake` is the request that opened the WebSocket, a GET. emcp checks its path, Host and
 /// Origin, and which subprotocol it offers; Upgrade, Sec-WebSocket-Version and -Key are for the
 /// program to check. With an empty method there was no handshake and the program trusts the peer:
-/// then only `remote_addr`, `principal`, `ready` and `user` count. `watch_fd` never does.
+/// then only `remote_addr`, `principal`, `scopes`, `ready` and `user` count, and where keys are
+/// needed there must be a principal. `watch_fd` never counts.
 ///
 /// Call it before the program answers 101: `http_status`, which may be NULL, gets the status to
 /// answer with when the peer may not come in, and emcp_last_error() has the text.
 ///
-/// Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 403 for a Host or Origin that is
-/// not allowed and when WebSocket is off, 404 for another path, 503 when max_streams is reached or
-/// the server drains, and others for what is no proper GET; EMCP_E_STATE unless the server runs;
-/// EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1
+/// Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 401 for a key that is missing or
+/// wrong, 403 for a Host or Origin that is not allowed and when WebSocket is off, 404 for another
+/// path, 503 when max_streams is reached or the server drains, and others for what is no proper
+/// GET; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_open(
     server: *mut emcp_server,

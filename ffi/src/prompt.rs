@@ -55,6 +55,8 @@ pub struct emcp_prompt {
     pub user: *mut c_void,
     /// As in emcp_tool.
     pub free_user: emcp_free_fn,
+    /// As in emcp_tool.
+    pub scope: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -155,6 +157,9 @@ unsafe fn describe(prompt: &emcp_prompt) -> Result<Prompt> {
     }
     if let Some(meta) = text("meta", prompt.meta)? {
         described = described.meta(meta)?;
+    }
+    if let Some(scope) = text("scope", prompt.scope)? {
+        described = described.scope(scope)?;
     }
     Ok(described)
 }

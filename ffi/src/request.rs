@@ -53,7 +53,7 @@ pub struct emcp_request {
     pub header_count: usize,
     /// Names the client in logs and audit.
     pub remote_addr: emcp_str,
-    /// Who the program has authenticated. Empty: nobody.
+    /// Who the program has authenticated; emcp asks for no key then. Empty: nobody.
     pub principal: emcp_str,
     /// The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up, never reads.
     /// With it a client that leaves is noticed at once, although most HTTP servers do not tell.
@@ -64,6 +64,9 @@ pub struct emcp_request {
     pub ready: emcp_ready_fn,
     /// Handed to `ready`.
     pub user: *mut c_void,
+    /// What the principal may do, comma separated, as in emcp_tool.scope. NULL or "*": everything;
+    /// a text of no length: what needs no scope.
+    pub scopes: emcp_str,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and an optional function
@@ -124,7 +127,10 @@ impl<'a> Taken<'a> {
                 remote: text("remote_addr", raw.remote_addr)?,
                 is_local: raw.flags & EMCP_R_LOCAL != 0,
                 principal: text("principal", raw.principal)?,
-                scopes: None,
+                scopes: match raw.scopes.p.is_null() {
+                    true => None,
+                    false => Some(text("scopes", raw.scopes)?),
+                },
             })
         }
     }

@@ -91,6 +91,8 @@ pub struct emcp_resource {
     pub user: *mut c_void,
     /// As in emcp_tool.
     pub free_user: emcp_free_fn,
+    /// As in emcp_tool.
+    pub scope: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -243,6 +245,9 @@ unsafe fn describe(resource: &emcp_resource) -> Result<Resource> {
     }
     if let Some(meta) = text("meta", resource.meta)? {
         described = described.meta(meta)?;
+    }
+    if let Some(scope) = text("scope", resource.scope)? {
+        described = described.scope(scope)?;
     }
     let modified = text("last_modified", resource.last_modified)?;
     Ok(described.stat((resource.bytes > 0).then_some(resource.bytes), modified)?)

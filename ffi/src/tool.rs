@@ -137,6 +137,10 @@ pub struct emcp_tool {
     /// NULL. Add it too: its mime is "text/html;profile=mcp-app". What the tool puts must say the
     /// same to all other clients.
     pub ui: *const c_char,
+    /// What a caller must have to see and call it, for example "units:write", or NULL: nothing.
+    /// emcp_key and `scopes` of emcp_request and emcp_adopt say what callers have. Without blanks,
+    /// commas, quotes and stars.
+    pub scope: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -257,6 +261,9 @@ unsafe fn describe(tool: &emcp_tool) -> Result<Tool> {
     }
     if let Some(ui) = text("ui", tool.ui)? {
         described = described.ui(ui)?;
+    }
+    if let Some(scope) = text("scope", tool.scope)? {
+        described = described.scope(scope)?;
     }
     Ok(described)
 }
