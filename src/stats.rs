@@ -43,7 +43,7 @@ counters! {
     connections_accepted: "counter", "Connections accepted or adopted.";
     connections_refused: "counter", "Connections refused because limits.connections was reached.";
     requests: "counter", "HTTP requests read in full.";
-    requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, method or size.";
+    requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, key, method or size.";
     auth_missing: "counter", "Requests refused because they carried no key.";
     auth_refused: "counter", "Requests refused because nobody has given out the key, or there were two.";
     auth_expired: "counter", "Requests refused because the time of the key was over.";

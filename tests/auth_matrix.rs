@@ -3,9 +3,14 @@
 mod peer;
 
 use std::fs::Permissions;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 
-use emcp::{Adoption, Key, Options, ParsedRequest, Prompt, PromptResult, ReadResult, Resource};
+use emcp::{
+    Adoption, Identity, Key, Limits, Options, ParsedRequest, Prompt, PromptResult, ReadResult,
+    Resource, Server,
+};
 use peer::keyed::{ANN, BOB, Keyed, Knock, OLD, OPEN, SCOPE, SCOPED, WAYS, WRONG, Way, keyed};
 use peer::message::{next, send, until_closed};
 use peer::{ACCEPT, NEWEST, Ws, call, handshake, initialize, modern_headers, parse, wait_until};
@@ -363,4 +368,36 @@ fn keys_in_a_file_are_as_good_and_follow_it() {
     server.set_keys_file(None).unwrap();
     assert!(refused(WRONG) && !refused(ANN));
     std::fs::remove_file(&path).unwrap();
+}
+
+/// What a peer on a Unix socket gets, through our listener and handed over.
+fn over_unix(options: Options, header: &str) -> [String; 2] {
+    let path = std::env::temp_dir().join(format!("emcp-unix-{}.sock", std::process::id()));
+    let identity = Identity { name: "u".into(), version: "1".into(), ..Identity::default() };
+    let server = Server::new(identity, options, Limits::default()).unwrap();
+    server.set_keys(vec![Key::new("ann", ANN).unwrap()]).unwrap();
+    server.listen(&format!("unix:{}", path.display())).unwrap();
+    server.start().unwrap();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    server.adopt(theirs.into(), Adoption::default()).unwrap();
+    [UnixStream::connect(&path).unwrap(), ours].map(|mut socket| {
+        socket.set_read_timeout(Some(peer::PATIENCE)).unwrap();
+        let head = format!("DELETE /mcp HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{header}\r\n");
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut reply = String::new();
+        socket.read_to_string(&mut reply).unwrap();
+        reply[9..12].to_owned()
+    })
+}
+
+#[test]
+fn unix_sockets_need_a_key_too_unless_they_are_trusted() {
+    let trusting = || Options { trust_unix: true, ..Options::default() };
+    // 400: it came in, and names no session.
+    let key = format!("X-API-Key: {ANN}\r\n");
+    assert_eq!(over_unix(Options::default(), ""), ["401", "401"]);
+    assert_eq!(over_unix(Options::default(), &key), ["400", "400"]);
+    assert_eq!(over_unix(trusting(), ""), ["400", "400"]);
+    assert_eq!(over_unix(trusting(), &key), ["400", "400"]);
+    assert_eq!(over_unix(trusting(), "X-API-Key: wrong\r\n"), ["401", "401"]);
 }

@@ -1,6 +1,7 @@
 //! The check of one head.
 
 use super::*;
+use crate::hooks::Hooks;
 use crate::limits::Limits;
 
 const SECRET: &str = "0123456789abcdef";
@@ -84,4 +85,25 @@ fn refusals_are_counted_by_their_reason() {
     assert_eq!(check(&auth, None), Err(Denial::Missing));
     let stats = auth.env.counters.snapshot();
     assert_eq!((stats.auth_expired, stats.auth_refused, stats.auth_missing), (1, 1, 1));
+}
+
+#[test]
+fn the_log_names_address_and_key_once_a_second_for_each_machine() {
+    let auth = auth(&Options::default());
+    let old = key("old", SECRET).expires("2001-01-01T00:00:00Z").unwrap();
+    auth.add(old).unwrap();
+    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = lines.clone();
+    let hooks = Hooks {
+        log: Some(Box::new(move |_, part, text| lock(&log).push(format!("{part}: {text}")))),
+        ..Hooks::default()
+    };
+    assert!(auth.env.hooks.set(hooks));
+    let head = Head::of(&format!("GET / HTTP/1.1\nHost: h\nX-API-Key: {SECRET}"));
+    for address in ["10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1", "10.0.0.1:3"] {
+        assert!(auth.check(Some(&head), &Peer::at(address.into(), false)).is_err());
+    }
+    let expected = ["10.0.0.1:1", "10.0.0.2:1"]
+        .map(|from| format!("auth: {from}: refused, expired key \"old\""));
+    assert_eq!(*lock(&lines), expected);
 }
