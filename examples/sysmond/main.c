@@ -78,7 +78,10 @@ static int32_t create_emcp(struct sysmond *sysmond)
     EMCP_INIT(&hooks);
     hooks.log = on_log;
     hooks.user = sysmond;
-    return emcp_set_hooks(sysmond->emcp, &hooks);
+    status = emcp_set_hooks(sysmond->emcp, &hooks);
+    if (status < 0 || !options->keys)
+        return status;
+    return emcp_keys_file(sysmond->emcp, options->keys);
 }
 
 /* Starts everything but the HTTP port. Returns NULL, or what failed. */

@@ -13,6 +13,8 @@ static const char help[] =
     "  --listen ADDR:PORT  where to listen (default 127.0.0.1:19990; port 0 picks a free one;\n"
     "                      IPv6 in brackets: [::1]:19990)\n"
     "  --allow-host HOST   accept this name or address in the Host header; repeatable, '*' is any\n"
+    "  --keys FILE         want a key from every client of /mcp; a line each: NAME SECRET [scopes=A,B]\n"
+    "                      [expires=2027-01-01T00:00:00Z]; silence_alert needs the scope alerts:write\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
     "  --read-only         offer nothing that changes anything: no silence_alert\n"
     "  --quiet             print only the line that says where sysmond listens\n"
@@ -20,7 +22,7 @@ static const char help[] =
     "  --help              show this text\n"
     "  --version           show the version\n";
 
-enum { LISTEN = 256, ALLOW_HOST, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
+enum { LISTEN = 256, ALLOW_HOST, KEYS, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
 
 static int mistake(const char *message, const char *value)
 {
@@ -39,6 +41,11 @@ static int apply(struct options *options, int option)
             return mistake("--allow-host takes one host name, not", optarg);
         options->any_host = options->any_host || strcmp(optarg, "*") == 0;
         text_addf(&options->hosts, ",%s", optarg);
+        return -1;
+    case KEYS:
+        if (*optarg == '\0')
+            return mistake("--keys needs a file, not", optarg);
+        options->keys = optarg;
         return -1;
     case NAME:
         if (*optarg == '\0')
@@ -71,6 +78,7 @@ int options_parse(struct options *options, int argc, char **argv)
     static const struct option table[] = {
         {"listen", required_argument, NULL, LISTEN},
         {"allow-host", required_argument, NULL, ALLOW_HOST},
+        {"keys", required_argument, NULL, KEYS},
         {"name", required_argument, NULL, NAME},
         {"read-only", no_argument, NULL, READ_ONLY},
         {"quiet", no_argument, NULL, QUIET},

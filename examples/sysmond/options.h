@@ -10,6 +10,7 @@ struct options {
     const char *listen;      /* ADDR:PORT */
     const char *name;        /* shown to clients */
     struct text hosts;       /* values of --allow-host, each behind a comma */
+    const char *keys;        /* file of keys, or NULL: everybody may come in */
     bool any_host;           /* --allow-host '*' */
     bool read_only, quiet, verbose;
 };
