@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
-use super::{Call, CallState, TASKS_REQUIRED};
+use super::{Call, CallState, Parked, TASKS_REQUIRED};
 use crate::cancel::{Cancel, CancelReason};
 use crate::content::Extra;
 use crate::error::{Error, Result};
@@ -61,7 +61,13 @@ impl CallState {
         if !self.forget_callbacks() {
             return false;
         }
-        *lock(&self.parked) = Some(call);
+        let parked = match Parked::park(call) {
+            Ok(parked) => parked,
+            Err(call) => {
+                return call.fail("too many calls wait for answers; try again later");
+            }
+        };
+        *lock(&self.parked) = Some(parked);
         self.set_time(self.env.limits.ask_time);
         // Whoever ended the call before it was parked has found nothing to drop.
         if lock(&self.sink).is_none() {
@@ -168,7 +174,8 @@ impl CallState {
     }
 
     fn resume(&self) {
-        let Some(call) = lock(&self.parked).take() else { return };
+        let Some(parked) = lock(&self.parked).take() else { return };
+        let Some(call) = parked.unpark() else { return };
         self.set_time(self.time());
         if let Some(task) = self.task.get() {
             task.changed();

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::progress::Progress;
 use super::target::Target;
-use super::{Call, CallServices};
+use super::{CallServices, Parked};
 use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
@@ -56,7 +56,7 @@ pub(crate) struct CallState {
     function: Mutex<Function>,
     pub(super) asking: Mutex<Asking>,
     /// The call itself while its questions are under way: then nobody else has it.
-    pub(super) parked: Mutex<Option<Call>>,
+    pub(super) parked: Mutex<Option<Parked>>,
     /// A client of 2025-11-25 has asked for a task.
     pub(super) wants_task: bool,
     /// The task that the call has become.

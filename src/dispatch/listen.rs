@@ -14,7 +14,7 @@ use crate::core::{Core, Feature};
 use crate::json::{push_key, push_raw_member, push_string};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
-use crate::session::{InFlight, Rejected};
+use crate::session::{InFlight, Rejected, SUBSCRIPTION_BYTES_MAX};
 use crate::sync::lock;
 use crate::task::{Task, TaskWatcher};
 
@@ -98,7 +98,12 @@ fn honoured(core: &Core, request: &Request, asked: Filter) -> (Filter, Vec<Arc<T
     if asked.resource_subscriptions.len() + asked.task_ids.len() > limit {
         core.env.counters.subscriptions_refused.up();
     }
-    let uris = distinct(asked.resource_subscriptions).take(limit);
+    let mut room = SUBSCRIPTION_BYTES_MAX;
+    let uris = distinct(asked.resource_subscriptions).take(limit).take_while(|uri| {
+        let fits = room.checked_sub(uri.len());
+        room = fits.unwrap_or(0);
+        fits.is_some()
+    });
     let uris = uris.filter(|uri| has_resources && find(core, request, uri).is_some());
     let principal = request.principal.as_deref();
     let tasks = distinct(asked.task_ids).take(limit);

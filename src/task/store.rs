@@ -64,7 +64,8 @@ impl TaskStore {
         let mut tasks = lock(&self.tasks);
         let evicted = make_room(&mut tasks, limits.tasks, limits.task_bytes);
         self.env.counters.tasks_evicted.add(evicted as u64);
-        if tasks.len() >= limits.tasks {
+        let running = tasks.values().filter(|task| !task.has_ended()).count();
+        if tasks.len() >= limits.tasks || running >= (limits.calls / 2).max(1) {
             drop(tasks);
             self.env.counters.tasks_refused.up();
             return Err(Error::Limit("too many tasks are running".into()));
