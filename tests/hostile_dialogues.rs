@@ -183,3 +183,57 @@ fn endless_times_are_possible() {
     ws.send(&modern(2, "tools/call", json!({"name": "slow"})));
     assert_eq!(ws.json()["result"]["resultType"], "task");
 }
+
+/// A legacy client that can be asked for roots and begins a task.
+fn begin_legacy(host: &Host) -> (Ws, String) {
+    let mut ws = Ws::connect(host);
+    let hello = initialize("0", NEWEST).replace(r#""capabilities":{}"#, r#""capabilities":{"roots":{}}"#);
+    ws.send(&hello);
+    assert_eq!(ws.json()["id"], 0);
+    ws.send(&notification("notifications/initialized", &json!({})));
+    ws.send(&request("1", "tools/call", &json!({"name": "ask", "task": {}})));
+    let task = ws.json()["result"]["task"]["taskId"].as_str().unwrap().to_owned();
+    (ws, task)
+}
+
+#[test]
+fn a_result_that_nobody_waits_for_takes_its_questions_back() {
+    let (host, rounds) = asking_host(limits());
+    let (mut ws, task) = begin_legacy(&host);
+    let call = next(&rounds);
+    assert!(matches!(call.need("a", Question::roots()), Ok(Need::Asked)));
+    assert!(call.ask());
+    let wait = |id: &str| request(id, "tasks/result", &json!({"taskId": task}));
+    ws.send(&wait("2"));
+    let first = ws.json();
+    assert_eq!(first["method"], "roots/list", "{first}");
+    ws.send(&notification("notifications/cancelled", &json!({"requestId": 2})));
+    let withdrawn = ws.json();
+    assert_eq!(withdrawn["method"], "notifications/cancelled", "{withdrawn}");
+    assert_eq!(withdrawn["params"]["requestId"], first["id"]);
+    ws.send(&wait("3"));
+    let second = ws.json();
+    assert_eq!(second["method"], "roots/list", "{second}");
+    let answer = |to: &Value| json!({"jsonrpc": "2.0", "id": to["id"], "result": {"roots": []}});
+    ws.send(&answer(&first).to_string());
+    ws.send(&request("4", "tasks/get", &json!({"taskId": task})));
+    assert_eq!(ws.json()["result"]["status"], "input_required", "the question was taken back");
+    ws.send(&answer(&second).to_string());
+    assert!(next(&rounds).reply(ToolResult::text("done")));
+    assert_eq!(text_of(&ws.json()), "done");
+}
+
+#[test]
+fn a_wrong_answer_of_a_legacy_client_ends_the_question_of_a_task() {
+    let (host, rounds) = asking_host(limits());
+    let (mut ws, task) = begin_legacy(&host);
+    let call = next(&rounds);
+    assert!(matches!(call.need("a", Question::roots()), Ok(Need::Asked)));
+    assert!(call.ask());
+    ws.send(&request("2", "tasks/result", &json!({"taskId": task})));
+    let question = ws.json();
+    let wrong = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": 7}});
+    ws.send(&wrong.to_string());
+    let call = next(&rounds);
+    assert!(matches!(call.need("a", Question::roots()), Err(emcp::Error::Refused(_))));
+}

@@ -166,10 +166,7 @@ impl CallState {
         let open = lock(&self.asking).give_up();
         let Some(session) = &self.session else { return };
         for id in open.into_iter().filter_map(|open| open.request) {
-            if session.asked.forget(id) {
-                let params = format!(r#"{{"requestId":{id},"reason":"the call has ended"}}"#);
-                sink.notify(write::notification("notifications/cancelled", &params));
-            }
+            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
         }
     }
 
@@ -219,8 +216,8 @@ impl TaskWork for CallState {
 
 impl Awaiting for CallState {
     fn answered(&self, key: &str, outcome: std::result::Result<&RawValue, &RawValue>) {
-        // A task's questions stay until they are answered properly; a request has one answer.
-        let is_patient = self.task.get().is_some();
+        // A modern task's questions stay until they are answered properly; a request has one answer.
+        let is_patient = self.revision.is_modern();
         let took = lock(&self.asking).answer(key, outcome, is_patient);
         match (took, self.task.get()) {
             (Took::Last, _) => self.resume(),

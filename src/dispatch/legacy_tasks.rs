@@ -97,8 +97,8 @@ struct Wait {
     id: Id,
     scope: Arc<InFlight>,
     session: Option<Arc<Session>>,
-    /// Keys of the questions that have been sent on this stream.
-    asked: Mutex<Vec<String>>,
+    /// The questions that have been sent on this stream: their keys and our requests.
+    asked: Mutex<Vec<(String, u64)>>,
     /// Taken by whoever ends the wait.
     sink: Mutex<Option<Arc<dyn ReplySink>>>,
 }
@@ -116,6 +116,7 @@ impl Wait {
     fn answer(&self, task: &Task, end: &End) {
         let Some(sink) = lock(&self.sink).take() else { return };
         self.scope.remove(&self.id);
+        self.withdraw(&*sink);
         let error = |code: i32, text: &str| Reply {
             text: write::error(Some(&self.id), code, text, None),
             error: Some(code),
@@ -142,13 +143,13 @@ impl Wait {
         }
         for (key, method, params) in work.requests() {
             let mut asked = lock(&self.asked);
-            if asked.contains(&key) {
+            if asked.iter().any(|(known, _)| *known == key) {
                 continue;
             }
-            asked.push(key.clone());
-            drop(asked);
             let who: Arc<dyn Awaiting> = work.clone();
             let id = session.asked.register(Arc::downgrade(&who), &key);
+            asked.push((key, id));
+            drop(asked);
             let text = write::request(id, method, &related(&params, &task.id));
             let sent = lock(&self.sink).as_ref().is_some_and(|sink| sink.ask(text));
             if !sent {
@@ -158,10 +159,23 @@ impl Wait {
     }
 }
 
+impl Wait {
+    /// Nobody waits here for answers any more: not to forget it would keep the question as long as
+    /// the session, once for each request that has waited.
+    fn withdraw(&self, sink: &dyn ReplySink) {
+        let asked = std::mem::take(&mut *lock(&self.asked));
+        let Some(session) = &self.session else { return };
+        for (_, id) in asked {
+            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
+        }
+    }
+}
+
 impl Cancel for Wait {
     fn cancel(&self, reason: CancelReason) {
         let Some(sink) = lock(&self.sink).take() else { return };
         self.scope.remove(&self.id);
+        self.withdraw(&*sink);
         if reason != CancelReason::Shutdown {
             return sink.abandon();
         }
