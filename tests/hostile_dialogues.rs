@@ -237,3 +237,11 @@ fn a_wrong_answer_of_a_legacy_client_ends_the_question_of_a_task() {
     let call = next(&rounds);
     assert!(matches!(call.need("a", Question::roots()), Err(emcp::Error::Refused(_))));
 }
+
+#[test]
+fn a_wish_for_a_task_means_nothing_to_a_server_without_tasks() {
+    let host = host();
+    let mut ws = Ws::open(&host, NEWEST);
+    ws.send(&request("1", "tools/call", &json!({"name": "echo", "task": {"ttl": 1}})));
+    assert_eq!(text_of(&ws.json()), "{}");
+}
