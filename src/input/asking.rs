@@ -16,6 +16,9 @@ use crate::protocol::ClientCapabilities;
 /// Questions in one round. More is no dialogue but an attack on the user.
 const QUESTIONS_MAX: usize = 16;
 
+/// What frames the kept bytes in a state without answers.
+const FRAME_BYTES: usize = 64;
+
 /// What became of a question.
 #[derive(Clone, Debug)]
 pub enum Need {
@@ -69,8 +72,9 @@ pub(crate) struct Open {
 struct Memory<'a> {
     #[serde(rename = "r")]
     rounds: usize,
+    // Not borrowed: a key may hold what JSON escapes.
     #[serde(rename = "a", borrow)]
-    answers: BTreeMap<&'a str, &'a RawValue>,
+    answers: BTreeMap<String, &'a RawValue>,
     #[serde(rename = "k")]
     kept: String,
 }
@@ -89,7 +93,7 @@ impl Asking {
             asking.rounds = memory.rounds;
             let answers = memory.answers.into_iter();
             asking.answers =
-                answers.map(|(key, raw)| (key.to_owned(), Ok(raw.get().into()))).collect();
+                answers.map(|(key, raw)| (key, Ok(raw.get().into()))).collect();
             asking.kept = STANDARD.decode(memory.kept).unwrap_or_default().into();
         }
         if let Some(offered) = offered {
@@ -190,9 +194,13 @@ impl Asking {
     }
 
     pub(crate) fn keep(&mut self, bytes: &[u8], limits: &Limits) -> Result<()> {
-        if bytes.len() > limits.state_bytes {
+        // As a client carries it, so that what is kept here is not too much when it is sent.
+        let text_bytes = base64::encoded_len(bytes.len(), true).unwrap_or(usize::MAX);
+        if text_bytes.saturating_add(FRAME_BYTES) > limits.state_bytes {
             let (bytes, limit) = (bytes.len(), limits.state_bytes);
-            return Err(Error::Limit(format!("{bytes} bytes to keep, limit is {limit}")));
+            return Err(Error::Limit(format!(
+                "{bytes} bytes to keep are too many, limit is {limit} with what frames them"
+            )));
         }
         self.kept = bytes.into();
         Ok(())
@@ -215,7 +223,7 @@ impl Asking {
     /// What the next round needs to know.
     pub(crate) fn memory(&self) -> Vec<u8> {
         let answers = self.answers.iter().filter_map(|(key, answer)| {
-            Some((key.as_str(), serde_json::from_str(answer.as_ref().ok()?).ok()?))
+            Some((key.clone(), serde_json::from_str(answer.as_ref().ok()?).ok()?))
         });
         let memory = Memory {
             rounds: self.rounds,
@@ -269,6 +277,30 @@ mod tests {
         assert!(matches!(need(&mut asking, "a"), Ok(Need::Answered(_))));
         assert!(Asking::resume(None, Some(&raw("null"))).is_err());
         assert!(Asking::resume(None, Some(&raw("[]"))).is_err());
+    }
+
+    #[test]
+    fn a_key_may_hold_anything() {
+        for key in ["a\"b", "back\\slash", "line\nbreak", "\u{1}", "", "\u{e4}"] {
+            let mut asking = Asking::default();
+            assert!(matches!(need(&mut asking, key), Ok(Need::Asked)));
+            asking.begin_round();
+            let answer = raw(r#"{"roots":[]}"#);
+            asking.answer(key, Ok(&answer), false);
+            let mut asking = Asking::resume(Some(&asking.memory()), None).unwrap();
+            assert!(matches!(need(&mut asking, key), Ok(Need::Answered(_))), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_kept_can_be_sent() {
+        let limits = Limits { state_bytes: 1000, ..Limits::default() };
+        let mut asking = Asking::default();
+        let kept = (0..=1000).rev().find(|bytes| asking.keep(&vec![0; *bytes], &limits).is_ok());
+        assert!(kept.is_some_and(|bytes| bytes > 600), "{kept:?}");
+        need(&mut asking, "a").unwrap();
+        asking.begin_round();
+        assert!(asking.memory().len() <= limits.state_bytes);
     }
 
     #[test]
