@@ -1486,7 +1486,7 @@ int32_t emcp_answer_text(const emcp_call *call, const char *key, emcp_str *out);
 /* Keeps bytes for the next time that the function is called; emcp_kept() gives them back. A client
  * of revision 2026-07-28 carries them: it can read them, but not change them unnoticed.
  *
- * Returns EMCP_OK; EMCP_E_LIMIT above max_state_bytes; EMCP_E_INVALID.   Since 0.1 */
+ * Returns EMCP_OK; EMCP_E_LIMIT when max_state_bytes has no room for it; EMCP_E_INVALID.   Since 0.1 */
 int32_t emcp_keep(emcp_call *call, const void *data, size_t len);
 
 /* Gives what was kept when the function was called the last time; empty the first time. The view
