@@ -2,14 +2,13 @@
 
 mod peer;
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use emcp::{
-    Call, Limits, Need, Options, Question, ReadResult, Resource, TaskSupport, Tool, ToolFlags,
-    ToolResult,
+    Call, Caller, CancelReason, Error, Hooks, Identity, Item, Limits, Need, Options, Question,
+    ReadResult, Resource, Server, TaskSupport, Tool, ToolFlags, ToolResult,
 };
 use peer::*;
 use serde_json::{Value, json};
@@ -130,7 +129,7 @@ fn a_round_that_has_ended_hears_of_no_cancellation() {
     let second = watch(&call);
     ws.send(&modern(3, "tasks/cancel", json!({"taskId": task})));
     assert_eq!(ws.json()["id"], 3);
-    assert_eq!(second.recv_timeout(PATIENCE), Ok(emcp::CancelReason::Client));
+    assert_eq!(second.recv_timeout(PATIENCE), Ok(CancelReason::Client));
 }
 
 #[test]
@@ -161,7 +160,7 @@ fn the_end_of_a_task_is_not_the_end_of_a_later_request_with_its_id() {
     assert!(call.reply(ToolResult::text("done")));
     assert_eq!(get(&mut ws, &task)["status"], "completed");
     ws.send(&notification("notifications/cancelled", &claim(json!({"requestId": 1}))));
-    assert_eq!(cancellation(&held), emcp::CancelReason::Client);
+    assert_eq!(cancellation(&held), CancelReason::Client);
 }
 
 #[test]
@@ -187,7 +186,8 @@ fn endless_times_are_possible() {
 /// A legacy client that can be asked for roots and begins a task.
 fn begin_legacy(host: &Host) -> (Ws, String) {
     let mut ws = Ws::connect(host);
-    let hello = initialize("0", NEWEST).replace(r#""capabilities":{}"#, r#""capabilities":{"roots":{}}"#);
+    let hello =
+        initialize("0", NEWEST).replace(r#""capabilities":{}"#, r#""capabilities":{"roots":{}}"#);
     ws.send(&hello);
     assert_eq!(ws.json()["id"], 0);
     ws.send(&notification("notifications/initialized", &json!({})));
@@ -235,7 +235,7 @@ fn a_wrong_answer_of_a_legacy_client_ends_the_question_of_a_task() {
     let wrong = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": 7}});
     ws.send(&wrong.to_string());
     let call = next(&rounds);
-    assert!(matches!(call.need("a", Question::roots()), Err(emcp::Error::Refused(_))));
+    assert!(matches!(call.need("a", Question::roots()), Err(Error::Refused(_))));
 }
 
 #[test]
@@ -244,4 +244,31 @@ fn a_wish_for_a_task_means_nothing_to_a_server_without_tasks() {
     let mut ws = Ws::open(&host, NEWEST);
     ws.send(&request("1", "tools/call", &json!({"name": "echo", "task": {"ttl": 1}})));
     assert_eq!(text_of(&ws.json()), "{}");
+}
+
+#[test]
+fn what_fits_a_hidden_template_is_not_there() {
+    let identity = Identity { name: "host".into(), version: "1".into(), ..Identity::default() };
+    let server = Server::new(identity, in_mode(Options::default()), limits()).unwrap();
+    for template in ["log://{name}", "secret://{name}"] {
+        let resource = Resource::template(template, "any").unwrap();
+        let read = |call: Call| {
+            call.reply(ReadResult::text("told"));
+        };
+        server.add_resource(resource, read, None).unwrap();
+    }
+    let allow =
+        |_: &Caller, item: Item, name: &str| !(item == Item::Template && name == "secret://{name}");
+    server.set_hooks(Hooks { allow: Some(Box::new(allow)), ..Hooks::default() }).unwrap();
+    server.listen("tcp:127.0.0.1:0").unwrap();
+    let host = host_of(server);
+    let _dispatcher = Dispatcher::start(&host.server);
+    let mut ws = Ws::open(&host, NEWEST);
+    let mut read = |uri: &str| {
+        ws.send(&request("1", "resources/read", &json!({"uri": uri})));
+        ws.json()
+    };
+    assert_eq!(read("log://a")["result"]["contents"][0]["text"], "told");
+    assert_error(&read("secret://a"), json!(1), -32002);
+    assert_error(&read("unknown://a"), json!(1), -32002);
 }

@@ -92,8 +92,7 @@ impl Asking {
                 serde_json::from_slice(bytes).map_err(|_| "requestState cannot be read")?;
             asking.rounds = memory.rounds;
             let answers = memory.answers.into_iter();
-            asking.answers =
-                answers.map(|(key, raw)| (key, Ok(raw.get().into()))).collect();
+            asking.answers = answers.map(|(key, raw)| (key, Ok(raw.get().into()))).collect();
             asking.kept = STANDARD.decode(memory.kept).unwrap_or_default().into();
         }
         if let Some(offered) = offered {
