@@ -2,15 +2,17 @@
 //! `tasks/cancel`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Request;
 use super::tasks::named;
 use crate::cancel::{Cancel, CancelReason};
 use crate::core::Core;
-use crate::json::{has_key, push_string, push_text_member};
+use crate::json::{push_key, push_raw_member, push_string, push_text_member};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
 use crate::session::{Awaiting, InFlight, Rejected, Session};
@@ -185,17 +187,66 @@ impl Cancel for Wait {
     }
 }
 
-/// The JSON object with `_meta` that names the task, unless it has a `_meta` of its own.
+/// The JSON object with a `_meta` that names the task, besides what is in it already.
 fn related(object: &str, task: &str) -> String {
-    let Some(members) = object.strip_suffix('}').filter(|_| !has_key(object, "_meta")) else {
-        return object.to_owned();
-    };
-    let mut out = members.to_owned();
-    if !out.ends_with('{') {
-        out.push(',');
-    }
-    out.push_str(&format!(r#""_meta":{{"{RELATED_KEY}":{{"taskId":"#));
-    push_string(&mut out, task);
-    out.push_str("}}}");
+    let mut members = Members::of(object);
+    let own = members.0.remove("_meta");
+    let mut meta = own.map(|own| Members::of(own.get())).unwrap_or_default();
+    // Of the task that was called; a result may come out of another one.
+    meta.0.remove(RELATED_KEY);
+    let mut name = String::from("{");
+    push_text_member(&mut name, "taskId", task);
+    name.push('}');
+    let mut out = String::from("{");
+    members.push(&mut out);
+    push_key(&mut out, "_meta");
+    out.push('{');
+    meta.push(&mut out);
+    push_raw_member(&mut out, RELATED_KEY, &name);
+    out.push_str("}}");
     out
+}
+
+/// The members of a JSON object as they were written.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Members<'a> {
+    /// None of what is no object.
+    fn of(text: &'a str) -> Members<'a> {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    fn push(&self, out: &mut String) {
+        for (name, value) in &self.0 {
+            if !out.ends_with('{') {
+                out.push(',');
+            }
+            push_string(out, name);
+            out.push(':');
+            out.push_str(value.get());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::related;
+
+    #[test]
+    fn every_object_names_the_task() {
+        let name = r#""io.modelcontextprotocol/related-task":{"taskId":"t"}"#;
+        for (object, expected) in [
+            ("{}", format!(r#"{{"_meta":{{{name}}}}}"#)),
+            (r#"{"a":1}"#, format!(r#"{{"a":1,"_meta":{{{name}}}}}"#)),
+            (r#"{"_meta":{},"a":1}"#, format!(r#"{{"a":1,"_meta":{{{name}}}}}"#)),
+            (r#"{"_meta":{"b":"}"}}"#, format!(r#"{{"_meta":{{"b":"}}",{name}}}}}"#)),
+            (r#"{"a":{"_meta":{}}}"#, format!(r#"{{"a":{{"_meta":{{}}}},"_meta":{{{name}}}}}"#)),
+        ] {
+            assert_eq!(related(object, "t"), expected);
+        }
+        let named = format!(r#"{{"_meta":{{{}}}}}"#, name.replace("\"t\"", "\"other\""));
+        assert_eq!(related(&named, "t"), format!(r#"{{"_meta":{{{name}}}}}"#));
+    }
 }
