@@ -166,7 +166,7 @@ impl CallState {
         let open = lock(&self.asking).give_up();
         let Some(session) = &self.session else { return };
         for id in open.into_iter().filter_map(|open| open.request) {
-            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
+            session.withdraw(id, sink);
         }
     }
 
