@@ -380,6 +380,11 @@ fn answers_race_with_cancellations_and_the_clock() {
         while question.get("method").is_none() && is_earlier(&question) {
             question = client.next(&mut posted);
         }
+        if question["id"] == id && question.get("method").is_none() {
+            // Its time was over before it could be asked.
+            ends[1] += 1;
+            continue;
+        }
         assert_eq!(question["method"], "elicitation/create", "{question}");
         let question = question["id"].clone();
         std::thread::sleep(Duration::from_micros(id * 37 % 3000));
