@@ -1146,7 +1146,7 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_KIND_PROMPT 3 /* A prompt. */
 /* A completion, of an argument of a prompt or a variable of a template. */
 #define EMCP_KIND_COMPLETION 4
-#define EMCP_KIND_TEMPLATE 5 /* A template, in a list or for a URI that fits it; in the `allow` hook alone. */
+#define EMCP_KIND_TEMPLATE 5 /* A template and what fits it; in the `allow` hook alone. */
 
 /* Who calls. Only `principal`, `transport` and `remote_addr` are facts; the rest is what the client
  * says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
