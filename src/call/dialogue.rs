@@ -221,7 +221,8 @@ impl Awaiting for CallState {
     fn answered(&self, key: &str, outcome: std::result::Result<&RawValue, &RawValue>) {
         // A modern task's questions stay until they are answered properly; a request has one answer.
         let is_patient = self.revision.is_modern();
-        let took = lock(&self.asking).answer(key, outcome, is_patient);
+        let limits = &self.env.limits;
+        let took = lock(&self.asking).answer(key, outcome, is_patient, limits);
         match (took, self.task.get()) {
             (Took::Last, _) => self.resume(),
             (Took::One, Some(task)) => task.changed(),

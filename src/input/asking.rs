@@ -180,10 +180,15 @@ impl Asking {
         key: &str,
         outcome: std::result::Result<&RawValue, &RawValue>,
         is_patient: bool,
+        limits: &Limits,
     ) -> Took {
         let found = self.open.iter().position(|open| open.key == key);
         let Some(index) = found.filter(|_| self.is_out) else { return Took::Nothing };
+        let kept: usize = self.answers.values().flatten().map(|answer| answer.len()).sum();
         let answer = match outcome {
+            Ok(raw) if kept + raw.get().len() > limits.state_bytes => {
+                Err("its answers are longer than can be remembered".to_owned())
+            }
             Ok(raw) if self.open[index].question.accepts(raw) => Ok(raw.get().into()),
             Ok(_) if is_patient => return Took::Nothing,
             Ok(_) => Err("its answer has not the form that was asked for".to_owned()),
@@ -294,7 +299,7 @@ mod tests {
             assert!(matches!(need(&mut asking, key), Ok(Need::Asked)));
             asking.begin_round();
             let answer = raw(r#"{"roots":[]}"#);
-            asking.answer(key, Ok(&answer), false);
+            asking.answer(key, Ok(&answer), false, &Limits::default());
             let mut asking = Asking::resume(Some(&asking.memory()), None).unwrap();
             assert!(matches!(need(&mut asking, key), Ok(Need::Answered(_))), "{key:?}");
         }
@@ -318,7 +323,7 @@ mod tests {
         let mut asking = Asking::default();
         assert!(asking.need("a", Question::roots(), all, &limits).is_ok());
         asking.begin_round();
-        assert_eq!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false), Took::Last);
+        assert_eq!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false, &limits), Took::Last);
         let refused = asking.need("b", Question::roots(), all, &limits);
         assert!(matches!(refused, Err(Error::Limit(_))));
     }
@@ -329,12 +334,16 @@ mod tests {
         need(&mut asking, "a").unwrap();
         need(&mut asking, "b").unwrap();
         let no = raw(r#"{"code":-1,"message":"no"}"#);
-        assert_eq!(asking.answer("a", Err(&no), false), Took::Nothing, "only noted so far");
+        assert_eq!(
+            asking.answer("a", Err(&no), false, &Limits::default()),
+            Took::Nothing,
+            "only noted so far"
+        );
         asking.begin_round();
-        assert_eq!(asking.answer("c", Ok(&raw("1")), false), Took::Nothing);
-        assert_eq!(asking.answer("a", Err(&no), false), Took::One);
-        assert_eq!(asking.answer("b", Ok(&raw("1")), true), Took::Nothing);
-        assert_eq!(asking.answer("b", Ok(&raw("1")), false), Took::Last);
+        assert_eq!(asking.answer("c", Ok(&raw("1")), false, &Limits::default()), Took::Nothing);
+        assert_eq!(asking.answer("a", Err(&no), false, &Limits::default()), Took::One);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), true, &Limits::default()), Took::Nothing);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), false, &Limits::default()), Took::Last);
         assert!(matches!(need(&mut asking, "a"), Err(Error::Refused(why)) if why == "no"));
     }
 
@@ -346,5 +355,19 @@ mod tests {
         assert!(matches!(refused, Err(Error::Capability(_))));
         assert_eq!(asking.lacking(), Some(r#"{"roots":{}}"#));
         assert!(asking.open().is_empty());
+    }
+
+    #[test]
+    fn long_answers_are_refused() {
+        let limits = Limits { state_bytes: 100, ..Limits::default() };
+        let mut asking = Asking::default();
+        need(&mut asking, "a").unwrap();
+        need(&mut asking, "b").unwrap();
+        asking.begin_round();
+        let answer = raw(&format!(r#"{{"roots":[],"_meta":"{}"}}"#, "x".repeat(60)));
+        assert_eq!(asking.answer("a", Ok(&answer), true, &limits), Took::One);
+        assert_eq!(asking.answer("b", Ok(&answer), true, &limits), Took::Last);
+        assert!(matches!(need(&mut asking, "a"), Ok(Need::Answered(_))));
+        assert!(matches!(need(&mut asking, "b"), Err(Error::Refused(_))));
     }
 }
