@@ -272,3 +272,43 @@ fn what_fits_a_hidden_template_is_not_there() {
     assert_error(&read("secret://a"), json!(1), -32002);
     assert_error(&read("unknown://a"), json!(1), -32002);
 }
+
+#[test]
+fn long_subscriptions_find_little_room() {
+    let host = host();
+    let any = Resource::template("log://{+name}", "any").unwrap();
+    let read = |call: Call| {
+        call.reply(ReadResult::text("told"));
+    };
+    host.server.add_resource(any, read, None).unwrap();
+    let long = |n: usize| format!("log://{n}/{}", "x".repeat(8000));
+    let mut ws = Ws::open(&host, NEWEST);
+    let mut send = |method: &str, uri: String| {
+        ws.send(&request("1", method, &json!({"uri": uri})));
+        ws.json()
+    };
+    let taken = (0..256).take_while(|n| send("resources/subscribe", long(*n))["error"].is_null());
+    let taken = taken.count();
+    assert_eq!(taken, 8);
+    assert_eq!(send("resources/subscribe", long(0))["result"], json!({}), "it is known");
+    assert_eq!(send("resources/unsubscribe", long(3))["result"], json!({}));
+    assert_eq!(send("resources/subscribe", long(8))["result"], json!({}));
+    let uris: Vec<_> = (0..100).map(long).collect();
+    let mut modern_ws = Ws::connect(&host);
+    let filter = json!({"notifications": {"resourceSubscriptions": uris}});
+    modern_ws.send(&modern(1, "subscriptions/listen", filter));
+    let honoured = modern_ws.json()["params"]["notifications"]["resourceSubscriptions"].take();
+    assert_eq!(honoured, json!(&uris[..8]));
+    assert_eq!(host.server.stats().subscriptions_refused, 1, "by the session");
+}
+
+#[test]
+fn a_listener_that_comes_late_hears_of_the_end() {
+    let (host, rounds) = asking_host(limits());
+    let mut ws = Ws::connect(&host);
+    let task = begin(&mut ws);
+    assert!(next(&rounds).reply(ToolResult::text("done")));
+    ws.send(&modern(2, "subscriptions/listen", json!({"notifications": {"taskIds": [task]}})));
+    assert_eq!(ws.json()["params"]["notifications"], json!({"taskIds": [task]}));
+    assert_eq!(ws.json()["params"]["status"], "completed");
+}

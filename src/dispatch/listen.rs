@@ -89,6 +89,10 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     core.changes.subscribe(Arc::downgrade(&listen) as Weak<dyn Listener>);
     for task in watched {
         task.watch(Arc::downgrade(&listen) as Weak<dyn TaskWatcher>);
+        // It may have ended before it was watched; then nothing else would tell.
+        if task.has_ended() {
+            listen.task_changed(&task);
+        }
     }
 }
 
