@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::call::CallKind;
 use crate::caller::Caller;
+use crate::kind::CallKind;
 use crate::level::Level;
 
 /// One finished call.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CallKind, CallState};
+use super::CallState;
 use crate::error::{Error, Result};
+use crate::kind::CallKind;
 use crate::protocol::Revision;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::write;

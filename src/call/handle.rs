@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::CallKind;
 use super::state::CallState;
 use crate::caller::Caller;
 use crate::cancel::CancelReason;
 use crate::error::Result;
 use crate::hooks::Outcome;
 use crate::input::{Need, Question};
+use crate::kind::CallKind;
 use crate::level::Level;
 use crate::sync::lock;
 

@@ -4,12 +4,12 @@ mod as_task;
 mod dialogue;
 mod handle;
 mod host_fn;
-mod kind;
 mod progress;
 mod services;
 mod slots;
 mod state;
 mod target;
+mod who;
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,11 +19,11 @@ use std::sync::Arc;
 pub(crate) use as_task::{TASKS_EXTENSION, TASKS_REQUIRED};
 pub use handle::CallHandle;
 pub(crate) use host_fn::HostFn;
-pub use kind::CallKind;
 pub(crate) use services::CallServices;
 pub(crate) use slots::{CallSlot, Calls};
 pub(crate) use state::{CallParts, CallState, Completing};
 pub(crate) use target::{SharedTarget, Target};
+pub(crate) use who::caller;
 
 use crate::content::CallResult;
 use crate::hooks::Outcome;

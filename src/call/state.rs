@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::progress::Progress;
 use super::target::Target;
-use super::{Call, CallKind, CallServices};
+use super::{Call, CallServices};
 use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
@@ -18,6 +18,7 @@ use crate::env::Env;
 use crate::hooks::{Audit, Outcome};
 use crate::identity::Introduction;
 use crate::input::Asking;
+use crate::kind::CallKind;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, Meta, Revision};
 use crate::reply::{Reply, ReplySink};
@@ -272,7 +273,7 @@ impl CallState {
 
     pub(super) fn caller(&self) -> &Caller {
         self.caller.get_or_init(|| {
-            Caller::new(
+            super::caller(
                 self.session.as_deref(),
                 self.revision,
                 &self.meta,

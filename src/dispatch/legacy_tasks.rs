@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use serde::Deserialize;
 
 use super::Request;
-use super::tasks::{Named, UNKNOWN};
+use super::tasks::named;
 use crate::cancel::{Cancel, CancelReason};
 use crate::core::Core;
 use crate::json::{has_key, push_string, push_text_member};
@@ -21,12 +21,12 @@ use crate::task::{End, Task, TaskWatcher};
 const RELATED_KEY: &str = "io.modelcontextprotocol/related-task";
 
 pub(super) fn get(core: &Arc<Core>, request: Request) {
-    let Some((request, task)) = find(core, request) else { return };
+    let Some((request, task)) = named(core, request) else { return };
     request.succeed(&format!("{{{}}}", task.members()));
 }
 
 pub(super) fn cancel(core: &Arc<Core>, request: Request) {
-    let Some((request, task)) = find(core, request) else { return };
+    let Some((request, task)) = named(core, request) else { return };
     if task.has_ended() {
         return request.fail(code::INVALID_PARAMS, "the task has ended already", None);
     }
@@ -69,7 +69,7 @@ pub(super) fn list(core: &Arc<Core>, request: Request) {
 
 /// Answers with what the call would have been answered with, as soon as that is known.
 pub(super) fn result(core: &Arc<Core>, request: Request) {
-    let Some((request, task)) = find(core, request) else { return };
+    let Some((request, task)) = named(core, request) else { return };
     let wait = Arc::new(Wait {
         id: request.id.clone(),
         scope: request.scope.clone(),
@@ -184,22 +184,4 @@ fn related(object: &str, task: &str) -> String {
     push_string(&mut out, task);
     out.push_str("}}}");
     out
-}
-
-/// The task that the request names; otherwise it has been answered.
-fn find(core: &Core, request: Request) -> Option<(Request, Arc<Task>)> {
-    let id = match request.read::<Named<'_>>() {
-        Ok(params) => params.task_id.into_owned(),
-        Err(problem) => {
-            request.fail(code::INVALID_PARAMS, &problem, None);
-            return None;
-        }
-    };
-    match core.tasks.find(&id, request.principal.as_deref(), false) {
-        Some(task) => Some((request, task)),
-        None => {
-            request.fail(code::INVALID_PARAMS, UNKNOWN, None);
-            None
-        }
-    }
 }

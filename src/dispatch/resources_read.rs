@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::Request;
 use super::call::{Begin, Busy, NewCall};
-use crate::call::{CallKind, HostFn, Target};
+use crate::call::{HostFn, Target};
 use crate::core::Core;
 use crate::hooks::Item;
 use crate::json::{push_raw_member, push_string, push_text_member};
+use crate::kind::CallKind;
 use crate::registry::{Entry, Refused, Resource};
 use crate::rpc::code;
 
@@ -36,15 +37,15 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Err(Refused::Busy) => Err(Busy),
         Err(Refused::Removed) => return not_found(request, &uri),
     };
-    let about = &entry.about;
+    let resource = &entry.item;
     let call = NewCall {
         kind: CallKind::Resource,
         name: uri,
         arguments: variables_json(&variables),
         completing: None,
-        timeout: about.timeout,
-        result_bytes: about.result_bytes,
-        caching: Some(core.caching(about.ttl.unwrap_or(core.options.cache.read))),
+        timeout: resource.about.timeout,
+        result_bytes: resource.about.result_bytes,
+        caching: Some(core.caching(resource.ttl.unwrap_or(core.options.cache.read))),
         is_inline: false,
         task: Begin::Plain,
     };
