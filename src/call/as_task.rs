@@ -69,6 +69,11 @@ impl CallState {
         Some(())
     }
 
+    /// How long the function may run in each round.
+    pub(super) fn time(&self) -> Duration {
+        if self.task.get().is_some() { self.task_time() } else { self.timeout }
+    }
+
     /// A task is not held to the time after which clients give up; its tool may say its own.
     pub(crate) fn task_time(&self) -> Duration {
         let limits = &self.env.limits;

@@ -159,7 +159,8 @@ impl CallHandle {
     /// read them, but not change them unnoticed.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) above `limits.state_bytes`.
+    /// [`Error::Limit`](crate::Error::Limit) when `limits.state_bytes` has no room for their
+    /// base64.
     pub fn keep(&self, bytes: &[u8]) -> Result<()> {
         lock(&self.0.asking).keep(bytes, &self.0.env.limits)
     }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Request;
 use super::call::{Begin, Busy, NewCall, empty_object, refuse, shorten};
 use crate::call::{TASKS_EXTENSION, TASKS_REQUIRED, Target};
-use crate::core::Core;
+use crate::core::{Core, Feature};
 use crate::hooks::Item;
 use crate::kind::CallKind;
 use crate::registry::{Refused, TaskSupport};
@@ -31,7 +31,10 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Ok(params) => (
             params.name.into_owned(),
             params.arguments.map(RawValue::to_owned),
-            params.task.is_some() && request.revision.has_task_methods(),
+            // Ignored by a server that has not announced tasks (2025-11-25, tasks, capabilities).
+            params.task.is_some()
+                && request.revision.has_task_methods()
+                && core.has(Feature::Tasks),
         ),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
