@@ -135,9 +135,10 @@ impl CallState {
         for (id, key, text) in requests {
             // Sent under the lock of the sink: nothing may follow the answer.
             let sink = lock(&self.sink);
-            let sent = sink.as_ref().is_some_and(|sink| sink.ask(text.clone()));
+            let is_reached = sink.as_ref().map(|sink| sink.ask(text.clone()) || session.ask(text));
             drop(sink);
-            if !sent && !session.ask(text) && session.asked.forget(id) {
+            // Ended meanwhile: then nobody is to be asked.
+            if is_reached != Some(true) && session.asked.forget(id) && is_reached.is_some() {
                 let unreachable = r#"{"message":"it has no stream open on which it can be asked"}"#;
                 // A literal object is JSON.
                 if let Ok(error) = serde_json::from_str::<&RawValue>(unreachable) {
@@ -166,7 +167,7 @@ impl CallState {
         let open = lock(&self.asking).give_up();
         let Some(session) = &self.session else { return };
         for id in open.into_iter().filter_map(|open| open.request) {
-            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
+            session.withdraw(id, sink);
         }
     }
 

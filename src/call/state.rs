@@ -200,7 +200,9 @@ impl CallState {
         let Some(sink) = lock(&self.sink).take() else { return false };
         self.finish(&*sink, outcome, reply);
         // They will never run, and one that holds a handle would keep the call alive for ever.
-        drop(std::mem::take(&mut *lock(&self.on_cancel)));
+        let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
+        // Outside the lock: what they own is the host's, and its end may ask for this call.
+        drop(callbacks);
         true
     }
 

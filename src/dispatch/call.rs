@@ -246,6 +246,7 @@ fn reject(core: &Arc<Core>, request: Request, kind: CallKind, rejected: Rejected
         Rejected::Duplicate => {
             request.fail(code::INVALID_REQUEST, Rejected::DUPLICATE, None);
         }
+        Rejected::Gone => request.fail(code::INVALID_REQUEST, Rejected::GONE, None),
         Rejected::TooMany => {
             core.env.counters.calls_refused.up();
             let limit = core.env.limits.calls_per_peer;

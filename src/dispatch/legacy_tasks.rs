@@ -85,6 +85,7 @@ pub(super) fn result(core: &Arc<Core>, request: Request) {
         let problem = match rejected {
             Rejected::Duplicate => Rejected::DUPLICATE,
             Rejected::TooMany => "too many requests are in flight",
+            Rejected::Gone => Rejected::GONE,
         };
         return request.fail(code::INVALID_REQUEST, problem, None);
     }
@@ -137,7 +138,7 @@ impl Wait {
         });
     }
 
-    /// Sends the open questions on the stream of this request.
+    /// Sends the open questions on the stream of this request, or on that of the session.
     fn ask(&self, task: &Task) {
         let (Some(session), Some(work)) = (&self.session, task.work()) else { return };
         if !work.is_asking() {
@@ -153,22 +154,23 @@ impl Wait {
             asked.push((key, id));
             drop(asked);
             let text = write::request(id, method, &related(&params, &task.id));
-            let sent = lock(&self.sink).as_ref().is_some_and(|sink| sink.ask(text));
+            let sink = lock(&self.sink);
+            let sent =
+                sink.as_ref().is_some_and(|sink| sink.ask(text.clone()) || session.ask(text));
+            drop(sink);
             if !sent {
                 session.asked.forget(id);
+                lock(&self.asked).retain(|(_, known)| *known != id);
             }
         }
     }
-}
 
-impl Wait {
-    /// Nobody waits here for answers any more: not to forget it would keep the question as long as
-    /// the session, once for each request that has waited.
+    /// Takes back what has been asked for this request alone: whoever waits next asks anew.
     fn withdraw(&self, sink: &dyn ReplySink) {
         let asked = std::mem::take(&mut *lock(&self.asked));
         let Some(session) = &self.session else { return };
         for (_, id) in asked {
-            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
+            session.withdraw(id, sink);
         }
     }
 }

@@ -79,6 +79,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
             let message = match rejected {
                 Rejected::Duplicate => Rejected::DUPLICATE,
                 Rejected::TooMany => "too many requests are in flight",
+                Rejected::Gone => Rejected::GONE,
             };
             return request.fail(code::INVALID_REQUEST, message, None);
         }

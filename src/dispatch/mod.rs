@@ -29,7 +29,7 @@ use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
-use crate::protocol::{Meta, Revision};
+use crate::protocol::{Meta, Refusal, Revision};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, RawParams, code, write};
 use crate::session::{InFlight, Session};
@@ -55,6 +55,9 @@ pub(crate) struct Request {
     pub(crate) remote: Arc<str>,
     /// Who the host has authenticated; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
+    /// What is wrong with the headers that a tool has of its own. Only for those who may know that
+    /// there is such a tool.
+    pub(crate) mismatch: Option<Refusal>,
 }
 
 /// Which clients know a method.
@@ -123,11 +126,6 @@ const METHODS: &[Method] = &[
     method("tasks/list", Era::LegacyTasks, legacy_tasks::list).of(Feature::Tasks),
     method("tasks/cancel", Era::LegacyTasks, legacy_tasks::cancel).of(Feature::Tasks),
 ];
-
-/// Tells whether `revision` has the request `method` here.
-pub(crate) fn is_known(core: &Core, method: &str, revision: Revision) -> bool {
-    find(core, method, revision).is_some()
-}
 
 /// Runs one request; its answer goes to its sink, at once or later.
 pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {

@@ -26,7 +26,7 @@ struct Params<'a> {
     task: Option<&'a RawValue>,
 }
 
-pub(super) fn run(core: &Arc<Core>, request: Request) {
+pub(super) fn run(core: &Arc<Core>, mut request: Request) {
     let (name, arguments, wishes_task) = match request.read::<Params<'_>>() {
         Ok(params) => (
             params.name.into_owned(),
@@ -38,12 +38,17 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         ),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
+    let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
+    if entry.is_some()
+        && let Some(refusal) = request.mismatch.take()
+    {
+        return request.fail(refusal.code, &refusal.message, refusal.data.as_deref());
+    }
     // Absent, null and {} all mean no arguments; clients send each of them.
     let arguments = arguments.filter(|raw| raw.get() != "null");
     if arguments.as_ref().is_some_and(|raw| !raw.get().starts_with('{')) {
         return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
     }
-    let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
     let (entry, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
         Some((entry, Ok(running))) => (entry, Ok(Target::Tool(running))),
         Some((entry, Err(Refused::Busy))) => (entry, Err(Busy)),

@@ -25,6 +25,7 @@ use crate::env::Env;
 use crate::json::push_text_member;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, ClientInfo, Revision};
+use crate::reply::ReplySink;
 use crate::rpc::write;
 use crate::sync::lock;
 
@@ -184,6 +185,19 @@ impl Session {
         listens
     }
 
+    /// Tells the client that our request `id` needs no answer any more, by the way that it went:
+    /// `sink`, or else the session's own. Nothing happens when it has been answered.
+    pub(crate) fn withdraw(&self, id: u64, sink: &dyn ReplySink) {
+        if !self.asked.forget(id) {
+            return;
+        }
+        let params = format!(r#"{{"requestId":{id},"reason":"the call has ended"}}"#);
+        let text = write::notification("notifications/cancelled", &params);
+        if !sink.ask(text.clone()) {
+            self.ask(text);
+        }
+    }
+
     /// Sends a log message if the client wants that level.
     pub(crate) fn log(&self, level: Level, text: &Arc<str>) {
         if self.initialized.load(Relaxed) && self.wants_log(level) {
@@ -193,7 +207,7 @@ impl Session {
 
     /// Cancels what runs and closes every stream.
     pub(crate) fn end(&self, reason: CancelReason, close: Close) {
-        self.in_flight.cancel_all(reason);
+        self.in_flight.close(reason);
         match &self.link {
             Link::Streams(streams) => streams.close(close),
             Link::Duplex(outbox) => outbox.close(close),

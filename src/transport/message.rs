@@ -89,6 +89,7 @@ pub(super) fn run(
         transport: origin.transport,
         remote: origin.remote.clone(),
         principal: origin.principal.clone(),
+        mismatch: None,
     };
     dispatch(core, request);
 }
