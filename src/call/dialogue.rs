@@ -136,6 +136,9 @@ impl CallState {
             // Sent under the lock of the sink: nothing may follow the answer.
             let sink = lock(&self.sink);
             let is_reached = sink.as_ref().map(|sink| sink.ask(text.clone()) || session.ask(text));
+            if is_reached == Some(true) {
+                lock(&self.asking).sent(&key, id);
+            }
             drop(sink);
             // Ended meanwhile: then nobody is to be asked.
             if is_reached != Some(true) && session.asked.forget(id) && is_reached.is_some() {
@@ -151,11 +154,10 @@ impl CallState {
     /// A request for each open question: its id, the question's key and the text.
     fn make_requests(self: &Arc<Self>, session: &Session) -> Vec<(u64, String, String)> {
         let mut asking = lock(&self.asking);
-        let open = asking.begin_round().iter_mut();
+        let open = asking.begin_round().iter();
         let waiting: Weak<CallState> = Arc::downgrade(self);
         open.map(|open| {
             let id = session.asked.register(waiting.clone(), &open.key);
-            open.request = Some(id);
             let params = open.question.params(self.revision, &question_id());
             (id, open.key.clone(), write::request(id, open.question.method(), &params))
         })

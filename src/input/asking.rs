@@ -63,7 +63,7 @@ pub(crate) enum Took {
 pub(crate) struct Open {
     pub(crate) key: String,
     pub(crate) question: Question,
-    /// Our request to a legacy client.
+    /// Our request to a legacy client, once it has been sent.
     pub(crate) request: Option<u64>,
 }
 
@@ -149,10 +149,19 @@ impl Asking {
     }
 
     /// Begins a round; gives what is asked in it.
-    pub(crate) fn begin_round(&mut self) -> &mut [Open] {
+    pub(crate) fn begin_round(&mut self) -> &[Open] {
         self.rounds += 1;
         self.is_out = true;
-        &mut self.open
+        &self.open
+    }
+
+    /// Notes that the question `key` has gone out as our request `id`.
+    pub(crate) fn sent(&mut self, key: &str, id: u64) {
+        let mut open = self.open.iter_mut();
+        // It may have been answered already.
+        if let Some(open) = open.find(|open| open.key == key) {
+            open.request = Some(id);
+        }
     }
 
     /// Tells whether a round has begun and not all of it is answered.
