@@ -89,6 +89,8 @@ test-rust: lib
 
 conformance: $(BUILD)/conformance-host conformance-suite
 	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
+	python3 tests/docs/protocol.py docs/protocol.md \
+	  $(BUILD)/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js
 
 conformance-suite:
 	@mkdir -p $(BUILD)/conformance
