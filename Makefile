@@ -96,7 +96,7 @@ conformance-suite:
 	    cd $(BUILD)/conformance && npm ci --no-audit --no-fund --loglevel=error && \
 	    cp package-lock.json installed; }
 
-test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host
+test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host | valgrind-present
 	CARGO="$(CARGO)" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
 
 # The C host shows the C layer and the pool; the Rust one adds a tool that runs inline.
