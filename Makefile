@@ -79,7 +79,8 @@ lint:
 # What also passes where the host's one thread runs everything. The other tests have tool functions
 # that wait for what happens meanwhile.
 HOST_MODE_TESTS := any_split batches cancellation hostile_replies hostile_requests isolation \
-  list_changed modern pre_checks replies sessions shapes sse unfinished websocket
+  list_changed modern pre_checks replies sessions shapes sse transcripts unfinished \
+  websocket
 
 # The C layer's tests compare the header and the exported symbols with the built library.
 test-rust: lib

@@ -242,6 +242,8 @@ typedef struct emcp_config {
     /* Completions per second of one principal, or else of one address. Default 20. */
     uint32_t max_completions_per_second;
     uint32_t max_rounds; /* Times that one call may ask. Default 16. */
+    /* Calls that wait for answers. Default 256: they do not count in max_calls. */
+    uint32_t max_parked;
     /* Bytes that a call may remember between its questions, answers included. Default 64 KiB:
      * clients of revision 2026-07-28 carry them. */
     uint32_t max_state_bytes;
@@ -250,7 +252,8 @@ typedef struct emcp_config {
     uint32_t state_ttl_ms;
     /* Milliseconds that older clients have to answer. Default 5 minutes. */
     uint32_t ask_timeout_ms;
-    /* Tasks that run or whose end is kept; the oldest ended one makes room. Default 256. */
+    /* Tasks that run or whose end is kept; the oldest ended one makes room. At most half of max_calls
+     * run at once. Default 256. */
     uint32_t max_tasks;
     uint32_t max_task_bytes; /* Bytes of results that ended tasks keep. Default 64 MiB. */
     /* Milliseconds of a task whose tool has no timeout_ms. Default 1 hour. */
@@ -259,7 +262,6 @@ typedef struct emcp_config {
     uint32_t task_ttl_ms;
     /* Milliseconds between two looks of a client at a task, as it is advised. Default 1000. */
     uint32_t task_poll_ms;
-    uint32_t reserved; /* 0. */
     /* Signs what clients of revision 2026-07-28 carry between two questions: at least 32 bytes of
      * text, the same in all servers behind one address. Default: random, so that a restart forgets
      * the questions that are under way. */
@@ -1144,7 +1146,7 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_KIND_PROMPT 3 /* A prompt. */
 /* A completion, of an argument of a prompt or a variable of a template. */
 #define EMCP_KIND_COMPLETION 4
-#define EMCP_KIND_TEMPLATE 5 /* A template in a list; in the `allow` hook alone. */
+#define EMCP_KIND_TEMPLATE 5 /* A template, in a list or for a URI that fits it; in the `allow` hook alone. */
 
 /* Who calls. Only `principal`, `transport` and `remote_addr` are facts; the rest is what the client
  * says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
@@ -1484,7 +1486,7 @@ int32_t emcp_answer_text(const emcp_call *call, const char *key, emcp_str *out);
 /* Keeps bytes for the next time that the function is called; emcp_kept() gives them back. A client
  * of revision 2026-07-28 carries them: it can read them, but not change them unnoticed.
  *
- * Returns EMCP_OK; EMCP_E_LIMIT above max_state_bytes; EMCP_E_INVALID.   Since 0.1 */
+ * Returns EMCP_OK; EMCP_E_LIMIT when max_state_bytes has no room for it; EMCP_E_INVALID.   Since 0.1 */
 int32_t emcp_keep(emcp_call *call, const void *data, size_t len);
 
 /* Gives what was kept when the function was called the last time; empty the first time. The view

@@ -19,6 +19,15 @@ use crate::sync::lock;
 /// How coarse deadlines are. A deadline fires up to this much late and never early.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
+/// What stands for ever: a time that no `Instant` can hold is a host's way to say so.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// The moment `time` from now, however long that is.
+pub(crate) fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now + FOR_EVER)
+}
+
 /// No deadline is set.
 const UNSET: u64 = u64::MAX;
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::call::CallKind;
 use crate::caller::Caller;
+use crate::kind::CallKind;
 use crate::level::Level;
 
 /// One finished call.
@@ -96,7 +96,7 @@ pub enum Item {
     Tool,
     /// A resource, by its URI, also one that fits a template.
     Resource,
-    /// A template in the list of templates, by its text.
+    /// A template, by its text: asked for the list of templates and for what fits it.
     Template,
     /// A prompt, by its name.
     Prompt,

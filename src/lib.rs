@@ -30,6 +30,7 @@ mod http;
 mod identity;
 mod input;
 mod json;
+mod kind;
 mod level;
 mod limits;
 mod listener;
@@ -53,7 +54,7 @@ mod transport;
 mod uri;
 
 pub use caching::CacheTimes;
-pub use call::{Call, CallHandle, CallKind};
+pub use call::{Call, CallHandle};
 pub use caller::Caller;
 pub use cancel::CancelReason;
 pub use content::{
@@ -67,6 +68,7 @@ pub use http::{ParsedRequest, ResponseHead};
 pub use identity::Identity;
 pub use input::{Need, Question};
 pub use json::JsonWriter;
+pub use kind::CallKind;
 pub use level::Level;
 pub use limits::Limits;
 pub use registry::{

@@ -96,17 +96,6 @@ fn a_batch_of_notifications_and_responses_is_202() {
 }
 
 #[test]
-fn a_call_cancelled_inside_a_batch_is_left_out_of_the_array() {
-    let host = host();
-    let mut ws = Ws::open(&host, REVISION);
-    ws.send(&batch(&[call("1", "hold", None), ping("2")]));
-    let held = host.held();
-    ws.send(&notification("notifications/cancelled", &json!({"requestId": 1})));
-    assert_eq!(cancellation(&held), emcp::CancelReason::Client);
-    assert_eq!(ws.json(), json!([{"jsonrpc": "2.0", "id": 2, "result": {}}]));
-}
-
-#[test]
 fn a_cancelled_batch_is_not_answered() {
     let host = host();
     let mut ws = Ws::open(&host, REVISION);
@@ -116,6 +105,97 @@ fn a_cancelled_batch_is_not_answered() {
     assert_eq!(cancellation(&held), emcp::CancelReason::Client);
     ws.send(&ping("2"));
     assert_eq!(ws.json()["id"], 2);
+}
+
+/// The call may have started or not when its cancellation is read.
+#[test]
+fn a_call_and_its_cancellation_may_come_in_one_batch() {
+    let host = host();
+    let cancelled = notification("notifications/cancelled", &json!({"requestId": 1}));
+    let body = batch(&[call("1", "hold", None), cancelled, ping("2")]);
+    for mut line in Line::each(&host, REVISION) {
+        let answers = line.ask(&body);
+        assert_eq!(answers, json!([{"jsonrpc": "2.0", "id": 2, "result": {}}]), "{}", line.name());
+    }
+}
+
+#[test]
+fn a_call_of_a_batch_is_cancelled_on_every_transport() {
+    let host = host();
+    let cancelled = notification("notifications/cancelled", &json!({"requestId": 1}));
+    let body = batch(&[call("1", "hold", None), ping("2")]);
+    let rest = json!([{"jsonrpc": "2.0", "id": 2, "result": {}}]);
+    let session = Streamable::open(&host, REVISION);
+    let mut http = session.post(&body);
+    let held = host.held();
+    session.post(&cancelled).response();
+    assert_eq!(cancellation(&held), emcp::CancelReason::Client);
+    assert_eq!(http.json(), (200, rest.clone()));
+    for mut line in
+        [Line::Sse(SseClient::open(&host, REVISION)), Line::Ws(Ws::open(&host, REVISION))]
+    {
+        line.tell(&body);
+        let held = host.held();
+        line.tell(&cancelled);
+        assert_eq!(cancellation(&held), emcp::CancelReason::Client);
+        let mut incoming = line.send(&ping("3"));
+        let mut both = [incoming.json(), incoming.json()];
+        both.sort_by_key(Value::is_object);
+        assert_eq!((&both[0], &both[1]["id"]), (&rest, &json!(3)), "{}", line.name());
+    }
+}
+
+#[test]
+fn notifications_about_a_batch_come_before_its_array_on_every_transport() {
+    let host = host();
+    for mut line in Line::each(&host, REVISION) {
+        let mut incoming = line.send(&batch(&[call("1", "hold", Some("7")), ping("2")]));
+        let held = host.held();
+        held.progress(1.0, 2.0, Some("half"));
+        assert_eq!(
+            incoming.json()["params"],
+            json!({"progressToken": 7, "progress": 1, "total": 2, "message": "half"})
+        );
+        held.log(emcp::Level::Error, None, "1");
+        assert_eq!(incoming.json()["method"], "notifications/message");
+        held.reply(ToolResult::text("done"));
+        assert_eq!(text_of(answer(&incoming.json(), &json!(1))), "done");
+    }
+}
+
+#[test]
+fn a_batch_that_asks_nothing_is_answered_by_nothing_on_shared_channels() {
+    let host = host();
+    let unknown = notification("notifications/nobody/knows", &json!({}));
+    let response = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned();
+    for mut line in
+        [Line::Sse(SseClient::open(&host, REVISION)), Line::Ws(Ws::open(&host, REVISION))]
+    {
+        line.tell(&batch(&[unknown.clone(), unknown.clone()]));
+        line.tell(&batch(&[response.clone(), response.clone()]));
+        assert_eq!(line.ask(&ping("3"))["id"], 3, "{}", line.name());
+    }
+}
+
+#[test]
+fn a_batch_and_its_array_are_what_the_schema_says() {
+    let Some(schema) = Schema::load(REVISION) else { return };
+    let host = host();
+    let initialized = notification("notifications/initialized", &json!({}));
+    let body = batch(&[
+        ping("1"),
+        call("2", "rich", None),
+        initialized,
+        request("3", "no/such", &json!({})),
+        request(r#""four""#, "tools/list", &json!({})),
+    ]);
+    schema.check("JSONRPCBatchRequest", &parse(&body));
+    for mut line in Line::each(&host, REVISION) {
+        let answers = line.ask(&body);
+        schema.check("JSONRPCBatchResponse", &answers);
+        schema.check("CallToolResult", &answer(&answers, &json!(2))["result"]);
+        schema.check("ListToolsResult", &answer(&answers, &json!("four"))["result"]);
+    }
 }
 
 #[test]

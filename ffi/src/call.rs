@@ -93,7 +93,7 @@ pub const EMCP_KIND_RESOURCE: i32 = 2;
 pub const EMCP_KIND_PROMPT: i32 = 3;
 /// A completion, of an argument of a prompt or a variable of a template.
 pub const EMCP_KIND_COMPLETION: i32 = 4;
-/// A template in a list; in the `allow` hook alone.
+/// A template, in a list or for a URI that fits it; in the `allow` hook alone.
 pub const EMCP_KIND_TEMPLATE: i32 = 5;
 
 /// Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or

@@ -29,6 +29,8 @@ pub struct emcp_call {
     pub(crate) kept: Arc<[u8]>,
     /// Texts that C has views of. Never removed: they live as long as the call.
     texts: Mutex<BTreeMap<String, Box<[u8]>>>,
+    /// The same for texts without a name.
+    own_texts: Mutex<Vec<Box<[u8]>>>,
     pub(crate) writers: Writers,
     process: Process,
     stage: Mutex<Stage>,
@@ -61,6 +63,7 @@ impl emcp_call {
             answers: Mutex::default(),
             kept,
             texts: Mutex::default(),
+            own_texts: Mutex::default(),
             writers: Writers::default(),
             process: Process::current(),
             stage: Mutex::new(Stage::Open(Box::new((call, draft)))),
@@ -89,9 +92,13 @@ impl emcp_call {
         Ok(emcp_str { p: text.as_ptr().cast(), n: text.len() - 1 })
     }
 
-    /// A number that no text of this call has had.
-    pub(crate) fn next_text(&self) -> usize {
-        lock(&self.texts).len()
+    /// A view of `text`, which has no name by which it is asked for again.
+    pub(crate) fn own_text(&self, text: String) -> emcp_str {
+        let text: Box<[u8]> = [text.as_bytes(), b"\0"].concat().into();
+        // Boxed: it stays where it is when the list grows.
+        let view = emcp_str { p: text.as_ptr().cast(), n: text.len() - 1 };
+        lock(&self.own_texts).push(text);
+        view
     }
 
     /// Does what the return value of a call function asks for.

@@ -6,19 +6,21 @@ use emcp_core::Call;
 
 use crate::call_state::emcp_call;
 use crate::callback::{User, call_callback, callback};
-use crate::tool::emcp_free_fn;
 
 /// A function that serves calls.
 pub(crate) type CallFn = unsafe extern "C" fn(*mut emcp_call, *mut c_void) -> i32;
 
+/// A function that frees what the host's pointer points to.
+type FreeFn = unsafe extern "C" fn(*mut c_void);
+
 /// Freed once, when dropped.
 pub(crate) struct HostUser {
     user: User,
-    free: emcp_free_fn,
+    free: Option<FreeFn>,
 }
 
 impl HostUser {
-    pub(crate) fn new(user: *mut c_void, free: emcp_free_fn) -> HostUser {
+    pub(crate) fn new(user: *mut c_void, free: Option<FreeFn>) -> HostUser {
         HostUser { user: User::new(user), free }
     }
 

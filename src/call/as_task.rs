@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CallKind, CallState};
+use super::CallState;
 use crate::error::{Error, Result};
+use crate::kind::CallKind;
 use crate::protocol::Revision;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::write;
@@ -66,6 +67,11 @@ impl CallState {
         };
         old.reply(Reply { text: write::result(&self.id, &json), error: None });
         Some(())
+    }
+
+    /// How long the function may run in each round.
+    pub(super) fn time(&self) -> Duration {
+        if self.task.get().is_some() { self.task_time() } else { self.timeout }
     }
 
     /// A task is not held to the time after which clients give up; its tool may say its own.

@@ -10,12 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
-use super::{Call, CallState, TASKS_REQUIRED};
+use super::{Call, CallState, Parked, TASKS_REQUIRED};
 use crate::cancel::{Cancel, CancelReason};
 use crate::content::Extra;
 use crate::error::{Error, Result};
 use crate::hooks::Outcome;
-use crate::input::{Binding, Need, Open, Question, params_digest};
+use crate::input::{Binding, Need, Open, Question, Took, params_digest};
 use crate::json::{push_key, push_raw_member, push_string, push_text_member};
 use crate::random::random;
 use crate::reply::{Reply, ReplySink};
@@ -58,13 +58,22 @@ impl CallState {
         if self.revision.is_modern() && !is_task {
             return self.ask_modern();
         }
-        *lock(&self.parked) = Some(call);
+        if !self.forget_callbacks() {
+            return false;
+        }
+        let parked = match Parked::park(call) {
+            Ok(parked) => parked,
+            Err(call) => {
+                return call.fail("too many calls wait for answers; try again later");
+            }
+        };
+        *lock(&self.parked) = Some(parked);
         self.set_time(self.env.limits.ask_time);
         // Whoever ended the call before it was parked has found nothing to drop.
         if lock(&self.sink).is_none() {
             let parked = lock(&self.parked).take();
             drop(parked);
-            return false;
+            return true;
         }
         self.env.counters.calls_asking.up();
         match self.task.get() {
@@ -75,6 +84,19 @@ impl CallState {
             None => self.ask_legacy(),
         }
         true
+    }
+
+    /// Drops what this round wanted to hear of a cancellation: the function runs again from its
+    /// start, and what it told the callbacks of may be gone by then. Tells whether the call was
+    /// still open; otherwise they run or have run.
+    fn forget_callbacks(&self) -> bool {
+        let mut callbacks = lock(&self.on_cancel);
+        let is_open = lock(&self.sink).is_some();
+        let forgotten = if is_open { std::mem::take(&mut *callbacks) } else { Vec::new() };
+        drop(callbacks);
+        // Dropped outside the lock: they are the host's.
+        drop(forgotten);
+        is_open
     }
 
     fn ask_modern(&self) -> bool {
@@ -144,16 +166,14 @@ impl CallState {
         let open = lock(&self.asking).give_up();
         let Some(session) = &self.session else { return };
         for id in open.into_iter().filter_map(|open| open.request) {
-            if session.asked.forget(id) {
-                let params = format!(r#"{{"requestId":{id},"reason":"the call has ended"}}"#);
-                sink.notify(write::notification("notifications/cancelled", &params));
-            }
+            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
         }
     }
 
     fn resume(&self) {
-        let Some(call) = lock(&self.parked).take() else { return };
-        self.set_time(self.timeout);
+        let Some(parked) = lock(&self.parked).take() else { return };
+        let Some(call) = parked.unpark() else { return };
+        self.set_time(self.time());
         if let Some(task) = self.task.get() {
             task.changed();
         }
@@ -166,7 +186,7 @@ impl CallState {
 
 impl TaskWork for CallState {
     fn is_asking(&self) -> bool {
-        lock(&self.parked).is_some() && !lock(&self.asking).open().is_empty()
+        lock(&self.asking).is_out()
     }
 
     fn questions(&self) -> String {
@@ -196,13 +216,14 @@ impl TaskWork for CallState {
 
 impl Awaiting for CallState {
     fn answered(&self, key: &str, outcome: std::result::Result<&RawValue, &RawValue>) {
-        // A task's questions stay until they are answered properly; a request has one answer.
-        let is_patient = self.task.get().is_some();
-        let is_last = lock(&self.asking).answer(key, outcome, is_patient);
-        if is_last {
-            self.resume();
-        } else if let Some(task) = self.task.get() {
-            task.changed();
+        // A modern task's questions stay until they are answered properly; a request has one answer.
+        let is_patient = self.revision.is_modern();
+        let took = lock(&self.asking).answer(key, outcome, is_patient);
+        match (took, self.task.get()) {
+            (Took::Last, _) => self.resume(),
+            (Took::One, Some(task)) => task.changed(),
+            // No news: a client could make a flood of them with made-up keys.
+            (Took::Nothing, _) | (Took::One, None) => {}
         }
     }
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::CallKind;
 use super::state::CallState;
 use crate::caller::Caller;
 use crate::cancel::CancelReason;
 use crate::error::Result;
 use crate::hooks::Outcome;
 use crate::input::{Need, Question};
+use crate::kind::CallKind;
 use crate::level::Level;
 use crate::sync::lock;
 
@@ -159,7 +159,8 @@ impl CallHandle {
     /// read them, but not change them unnoticed.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) above `limits.state_bytes`.
+    /// [`Error::Limit`](crate::Error::Limit) when `limits.state_bytes` has no room for their
+    /// base64.
     pub fn keep(&self, bytes: &[u8]) -> Result<()> {
         lock(&self.0.asking).keep(bytes, &self.0.env.limits)
     }

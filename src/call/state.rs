@@ -8,16 +8,17 @@ use serde_json::value::RawValue;
 
 use super::progress::Progress;
 use super::target::Target;
-use super::{Call, CallKind, CallServices};
+use super::{CallServices, Parked};
 use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
-use crate::clock::Alarm;
+use crate::clock::{Alarm, after};
 use crate::content::{CallResult, Extra, ReadDefaults, ToolResult};
 use crate::env::Env;
 use crate::hooks::{Audit, Outcome};
 use crate::identity::Introduction;
 use crate::input::Asking;
+use crate::kind::CallKind;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, Meta, Revision};
 use crate::reply::{Reply, ReplySink};
@@ -55,7 +56,7 @@ pub(crate) struct CallState {
     function: Mutex<Function>,
     pub(super) asking: Mutex<Asking>,
     /// The call itself while its questions are under way: then nobody else has it.
-    pub(super) parked: Mutex<Option<Call>>,
+    pub(super) parked: Mutex<Option<Parked>>,
     /// A client of 2025-11-25 has asked for a task.
     pub(super) wants_task: bool,
     /// The task that the call has become.
@@ -153,7 +154,7 @@ impl CallState {
                 task: OnceLock::new(),
                 accepted: now,
                 started: OnceLock::new(),
-                deadline: Mutex::new(now + parts.timeout),
+                deadline: Mutex::new(after(parts.timeout)),
                 timeout: parts.timeout,
                 result_bytes: parts.result_bytes,
                 caching: parts.caching,
@@ -170,7 +171,7 @@ impl CallState {
 
     /// Gives the call `time` from this moment on.
     pub(super) fn set_time(&self, time: Duration) {
-        *lock(&self.deadline) = Instant::now() + time;
+        *lock(&self.deadline) = after(time);
         self.expiry.set(time);
         // Whoever ended the call meanwhile has cleared the alarm before it was set.
         if lock(&self.sink).is_none() {
@@ -206,7 +207,10 @@ impl CallState {
     /// Ends the call through `sink`, which the caller has taken out of it.
     fn finish(&self, sink: &dyn ReplySink, outcome: Outcome, reply: Option<Reply>) {
         self.expiry.clear();
-        self.scope.remove(&self.id);
+        // The id of a task has been answered and may name another request by now.
+        if self.task.get().is_none() {
+            self.scope.remove(&self.id);
+        }
         self.withdraw(sink);
         let counters = &self.env.counters;
         match outcome {
@@ -272,7 +276,7 @@ impl CallState {
 
     pub(super) fn caller(&self) -> &Caller {
         self.caller.get_or_init(|| {
-            Caller::new(
+            super::caller(
                 self.session.as_deref(),
                 self.revision,
                 &self.meta,
@@ -374,7 +378,7 @@ impl Cancel for CallState {
                 let text = format!(
                     "{} did not finish within {} ms; ask for less or try again later",
                     self.name,
-                    self.timeout.as_millis()
+                    self.time().as_millis()
                 );
                 (Outcome::TimedOut, Some(self.failure(text)))
             }

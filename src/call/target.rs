@@ -35,9 +35,9 @@ impl Target {
     /// Tells whether it is what the registry of `kind` keeps under `key`.
     pub(super) fn is(&self, kind: &str, key: &str) -> bool {
         let (own_kind, own_key) = match self {
-            Target::Tool(running) => (Tool::KIND, running.entry().about.key()),
-            Target::Resource(running) => (Resource::KIND, running.entry().about.key()),
-            Target::Prompt(running) => (Prompt::KIND, running.entry().about.key()),
+            Target::Tool(running) => (Tool::KIND, running.entry().item.key()),
+            Target::Resource(running) => (Resource::KIND, running.entry().item.key()),
+            Target::Prompt(running) => (Prompt::KIND, running.entry().item.key()),
         };
         own_kind == kind && own_key == key
     }
@@ -45,7 +45,7 @@ impl Target {
     /// Checks the arguments against what the host has registered.
     pub(crate) fn check_arguments(&self, arguments: &str) -> Result<(), String> {
         match self {
-            Target::Tool(running) => running.entry().about.input.schema.check(arguments),
+            Target::Tool(running) => running.entry().item.input.schema.check(arguments),
             // Variables of a URI and texts: checked when the call was accepted.
             Target::Resource(_) | Target::Prompt(_) => Ok(()),
         }
@@ -56,7 +56,7 @@ impl Target {
         let (Target::Tool(running), CallResult::Tool(result)) = (self, result) else {
             return Ok(());
         };
-        match (&running.entry().about.output, result.structured()) {
+        match (&running.entry().item.output, result.structured()) {
             // A failure may carry details of any shape.
             (Some(_), Some(_)) if result.is_error() => Ok(()),
             (Some((_, schema)), Some(json)) => schema.check(json),
@@ -69,12 +69,13 @@ impl Target {
     pub(super) fn read_defaults<'a>(&'a self, uri: &'a str) -> ReadDefaults<'a> {
         match self {
             Target::Resource(running) => {
-                let about = &running.entry().about;
-                let uri = match &about.place {
+                let resource = &running.entry().item;
+                let uri = match &resource.place {
                     Place::Uri(uri) => uri,
                     Place::Template(_) => uri,
                 };
-                ReadDefaults { uri, mime: about.mime.as_deref(), meta: about.meta.as_deref() }
+                let meta = resource.about.meta.as_deref();
+                ReadDefaults { uri, mime: resource.mime.as_deref(), meta }
             }
             Target::Tool(_) | Target::Prompt(_) => ReadDefaults { uri, mime: None, meta: None },
         }

@@ -10,14 +10,13 @@ use serde_json::value::RawValue;
 
 use super::Request;
 use crate::caching::Caching;
-use crate::call::{
-    Call, CallKind, CallParts, CallServices, CallState, Completing, SharedTarget, Target,
-};
+use crate::call::{Call, CallParts, CallServices, CallState, Completing, SharedTarget, Target};
 use crate::cancel::Cancel;
 use crate::content::ToolResult;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::input::{Asking, Binding, StateError, params_digest};
+use crate::kind::CallKind;
 use crate::reply::Reply;
 use crate::rpc::{code, write};
 use crate::session::Rejected;

@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 
 use super::Request;
 use super::call::{Begin, Busy, NewCall, empty_object, shorten};
-use crate::call::{CallKind, Completing, Target};
+use crate::call::{Completing, Target};
 use crate::content::CompletionResult;
 use crate::core::Core;
 use crate::hooks::Item;
+use crate::kind::CallKind;
 use crate::registry::Refused;
 use crate::rpc::code;
 
@@ -58,7 +59,7 @@ struct Context<'a> {
 
 pub(super) fn run(core: &Arc<Core>, request: Request) {
     // The specification wants completions limited in rate (all revisions, completion, security).
-    if !core.completions.take(request.identity(), Instant::now()) {
+    if !core.completions.take(&request.identity(), Instant::now()) {
         core.env.counters.completions_refused.up();
         let text = "too many completions; wait a second";
         return request.fail(code::INTERNAL_ERROR, text, None);
@@ -97,12 +98,12 @@ fn prompt(
     let Some(entry) = entry else {
         return unknown(request, "prompt", &name);
     };
-    if !entry.about.has_argument(&completing.argument) {
+    if !entry.item.has_argument(&completing.argument) {
         return unknown(request, "argument", &completing.argument);
     }
     let target = match entry.enter() {
         Ok(running) if !running.function().can_complete() => {
-            let choices = entry.about.choices(&completing.argument);
+            let choices = entry.item.choices(&completing.argument);
             let result = CompletionResult::of_choices(choices, &completing.value);
             return answer(core, request, &result);
         }
@@ -125,7 +126,7 @@ fn template(
         // A resource at one URI has no variables, so there is nothing to complete.
         return unknown(request, "template", &uri);
     };
-    if !entry.about.has_variable(&completing.argument) {
+    if !entry.item.has_variable(&completing.argument) {
         return unknown(request, "variable", &completing.argument);
     }
     let target = match entry.enter() {

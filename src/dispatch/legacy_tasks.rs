@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use serde::Deserialize;
 
 use super::Request;
-use super::tasks::{Named, UNKNOWN};
+use super::tasks::named;
 use crate::cancel::{Cancel, CancelReason};
 use crate::core::Core;
 use crate::json::{has_key, push_string, push_text_member};
@@ -21,12 +21,12 @@ use crate::task::{End, Task, TaskWatcher};
 const RELATED_KEY: &str = "io.modelcontextprotocol/related-task";
 
 pub(super) fn get(core: &Arc<Core>, request: Request) {
-    let Some((request, task)) = find(core, request) else { return };
+    let Some((request, task)) = named(core, request) else { return };
     request.succeed(&format!("{{{}}}", task.members()));
 }
 
 pub(super) fn cancel(core: &Arc<Core>, request: Request) {
-    let Some((request, task)) = find(core, request) else { return };
+    let Some((request, task)) = named(core, request) else { return };
     if task.has_ended() {
         return request.fail(code::INVALID_PARAMS, "the task has ended already", None);
     }
@@ -69,7 +69,7 @@ pub(super) fn list(core: &Arc<Core>, request: Request) {
 
 /// Answers with what the call would have been answered with, as soon as that is known.
 pub(super) fn result(core: &Arc<Core>, request: Request) {
-    let Some((request, task)) = find(core, request) else { return };
+    let Some((request, task)) = named(core, request) else { return };
     let wait = Arc::new(Wait {
         id: request.id.clone(),
         scope: request.scope.clone(),
@@ -97,8 +97,8 @@ struct Wait {
     id: Id,
     scope: Arc<InFlight>,
     session: Option<Arc<Session>>,
-    /// Keys of the questions that have been sent on this stream.
-    asked: Mutex<Vec<String>>,
+    /// The questions that have been sent on this stream: their keys and our requests.
+    asked: Mutex<Vec<(String, u64)>>,
     /// Taken by whoever ends the wait.
     sink: Mutex<Option<Arc<dyn ReplySink>>>,
 }
@@ -116,6 +116,7 @@ impl Wait {
     fn answer(&self, task: &Task, end: &End) {
         let Some(sink) = lock(&self.sink).take() else { return };
         self.scope.remove(&self.id);
+        self.withdraw(&*sink);
         let error = |code: i32, text: &str| Reply {
             text: write::error(Some(&self.id), code, text, None),
             error: Some(code),
@@ -142,13 +143,13 @@ impl Wait {
         }
         for (key, method, params) in work.requests() {
             let mut asked = lock(&self.asked);
-            if asked.contains(&key) {
+            if asked.iter().any(|(known, _)| *known == key) {
                 continue;
             }
-            asked.push(key.clone());
-            drop(asked);
             let who: Arc<dyn Awaiting> = work.clone();
             let id = session.asked.register(Arc::downgrade(&who), &key);
+            asked.push((key, id));
+            drop(asked);
             let text = write::request(id, method, &related(&params, &task.id));
             let sent = lock(&self.sink).as_ref().is_some_and(|sink| sink.ask(text));
             if !sent {
@@ -158,10 +159,23 @@ impl Wait {
     }
 }
 
+impl Wait {
+    /// Nobody waits here for answers any more: not to forget it would keep the question as long as
+    /// the session, once for each request that has waited.
+    fn withdraw(&self, sink: &dyn ReplySink) {
+        let asked = std::mem::take(&mut *lock(&self.asked));
+        let Some(session) = &self.session else { return };
+        for (_, id) in asked {
+            session.asked.withdraw(id).into_iter().for_each(|text| sink.notify(text));
+        }
+    }
+}
+
 impl Cancel for Wait {
     fn cancel(&self, reason: CancelReason) {
         let Some(sink) = lock(&self.sink).take() else { return };
         self.scope.remove(&self.id);
+        self.withdraw(&*sink);
         if reason != CancelReason::Shutdown {
             return sink.abandon();
         }
@@ -184,22 +198,4 @@ fn related(object: &str, task: &str) -> String {
     push_string(&mut out, task);
     out.push_str("}}}");
     out
-}
-
-/// The task that the request names; otherwise it has been answered.
-fn find(core: &Core, request: Request) -> Option<(Request, Arc<Task>)> {
-    let id = match request.read::<Named<'_>>() {
-        Ok(params) => params.task_id.into_owned(),
-        Err(problem) => {
-            request.fail(code::INVALID_PARAMS, &problem, None);
-            return None;
-        }
-    };
-    match core.tasks.find(&id, request.principal.as_deref(), false) {
-        Some(task) => Some((request, task)),
-        None => {
-            request.fail(code::INVALID_PARAMS, UNKNOWN, None);
-            None
-        }
-    }
 }

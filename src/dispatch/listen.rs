@@ -1,5 +1,6 @@
 //! `subscriptions/listen`: the only way a modern client hears of changes.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, Weak};
 
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use crate::core::{Core, Feature};
 use crate::json::{push_key, push_raw_member, push_string};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
-use crate::session::{InFlight, Rejected};
+use crate::session::{InFlight, Rejected, SUBSCRIPTION_BYTES_MAX};
 use crate::sync::lock;
 use crate::task::{Task, TaskWatcher};
 
@@ -97,10 +98,15 @@ fn honoured(core: &Core, request: &Request, asked: Filter) -> (Filter, Vec<Arc<T
     if asked.resource_subscriptions.len() + asked.task_ids.len() > limit {
         core.env.counters.subscriptions_refused.up();
     }
-    let uris = asked.resource_subscriptions.into_iter().take(limit);
+    let mut room = SUBSCRIPTION_BYTES_MAX;
+    let uris = distinct(asked.resource_subscriptions).take(limit).take_while(|uri| {
+        let fits = room.checked_sub(uri.len());
+        room = fits.unwrap_or(0);
+        fits.is_some()
+    });
     let uris = uris.filter(|uri| has_resources && find(core, request, uri).is_some());
     let principal = request.principal.as_deref();
-    let tasks = asked.task_ids.into_iter().take(limit);
+    let tasks = distinct(asked.task_ids).take(limit);
     let tasks: Vec<_> = tasks.filter_map(|id| core.tasks.find(&id, principal, true)).collect();
     let filter = Filter {
         tools_list_changed: asked.tools_list_changed,
@@ -110,6 +116,12 @@ fn honoured(core: &Core, request: &Request, asked: Filter) -> (Filter, Vec<Arc<T
         task_ids: tasks.iter().map(|task| task.id.to_string()).collect(),
     };
     (filter, tasks)
+}
+
+/// Each of `names` once, in their order: what is named twice is to be told once.
+fn distinct(names: Vec<String>) -> impl Iterator<Item = String> {
+    let mut known = HashSet::new();
+    names.into_iter().filter(move |name| known.insert(name.clone()))
 }
 
 impl Filter {

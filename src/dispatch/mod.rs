@@ -20,10 +20,12 @@ mod subscribe;
 mod tasks;
 mod tools_call;
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
+use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
@@ -170,7 +172,7 @@ fn find(core: &Core, name: &str, revision: Revision) -> Option<&'static Method> 
 impl Request {
     /// Who sent it.
     fn caller(&self) -> Caller {
-        Caller::new(
+        caller(
             self.session.as_deref(),
             self.revision,
             &self.meta,
@@ -185,11 +187,20 @@ impl Request {
         !core.env.hooks.decides() || core.may(&self.caller(), item, name)
     }
 
-    /// Whom to count what it costs on: the principal, or else the machine.
-    fn identity(&self) -> &str {
-        match &self.principal {
-            Some(principal) => principal,
-            None => self.remote.rsplit_once(':').map_or(&*self.remote, |(host, _port)| host),
+    /// Whom to count what it costs on: the principal, or else the machine. Of an IPv6 address the
+    /// network, because one machine has as many addresses in it as it likes.
+    fn identity(&self) -> String {
+        if let Some(principal) = &self.principal {
+            return format!("principal {principal}");
+        }
+        match self.remote.parse::<SocketAddr>().map(|address| address.ip()) {
+            Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
+                let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
+                format!("network {network}")
+            }
+            Ok(ip) => format!("address {}", ip.to_canonical()),
+            // A Unix socket, or what the host has said.
+            Err(_) => format!("remote {}", self.remote),
         }
     }
 

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 
 use super::Request;
 use super::call::{Begin, Busy, NewCall, empty_object, shorten};
-use crate::call::{CallKind, Target};
+use crate::call::Target;
 use crate::core::Core;
 use crate::hooks::Item;
+use crate::kind::CallKind;
 use crate::registry::Refused;
 use crate::rpc::code;
 
@@ -39,7 +40,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     let Some(entry) = entry else {
         return unknown(request, &name);
     };
-    if let Some(missing) = entry.about.missing(|name| given.contains_key(name)) {
+    if let Some(missing) = entry.item.missing(|name| given.contains_key(name)) {
         let problem = format!("prompt {name} needs the argument {missing}");
         return request.fail(code::INVALID_PARAMS, &problem, None);
     }
@@ -54,8 +55,8 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         name,
         arguments,
         completing: None,
-        timeout: entry.about.timeout,
-        result_bytes: entry.about.result_bytes,
+        timeout: entry.item.about.timeout,
+        result_bytes: entry.item.about.result_bytes,
         caching: None,
         is_inline: false,
         task: Begin::Plain,

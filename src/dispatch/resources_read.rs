@@ -7,11 +7,12 @@ use serde::Deserialize;
 
 use super::Request;
 use super::call::{Begin, Busy, NewCall};
-use crate::call::{CallKind, HostFn, Target};
+use crate::call::{HostFn, Target};
 use crate::core::Core;
 use crate::hooks::Item;
 use crate::json::{push_raw_member, push_string, push_text_member};
-use crate::registry::{Entry, Refused, Resource};
+use crate::kind::CallKind;
+use crate::registry::{Entry, Listed, Refused, Resource};
 use crate::rpc::code;
 
 /// Bytes of a URI; a longer one is no name of anything but an attack.
@@ -36,15 +37,15 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Err(Refused::Busy) => Err(Busy),
         Err(Refused::Removed) => return not_found(request, &uri),
     };
-    let about = &entry.about;
+    let resource = &entry.item;
     let call = NewCall {
         kind: CallKind::Resource,
         name: uri,
         arguments: variables_json(&variables),
         completing: None,
-        timeout: about.timeout,
-        result_bytes: about.result_bytes,
-        caching: Some(core.caching(about.ttl.unwrap_or(core.options.cache.read))),
+        timeout: resource.about.timeout,
+        result_bytes: resource.about.result_bytes,
+        caching: Some(core.caching(resource.ttl.unwrap_or(core.options.cache.read))),
         is_inline: false,
         task: Begin::Plain,
     };
@@ -62,7 +63,11 @@ pub(super) fn find(core: &Core, request: &Request, uri: &str) -> Option<Found> {
     if let Some(entry) = core.resources.lookup(uri) {
         return Some((entry, Vec::new()));
     }
-    core.templates.search(|template| template.match_uri(uri))
+    core.templates.search(|template| {
+        let variables = template.match_uri(uri)?;
+        // What is not in the caller's list of templates is not there.
+        request.may(core, Item::Template, template.key()).then_some(variables)
+    })
 }
 
 /// Answers that no resource has this URI, in the words of the client's revision.

@@ -15,9 +15,9 @@ use crate::task::Task;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Named<'a> {
+struct Named<'a> {
     #[serde(borrow)]
-    pub(super) task_id: Cow<'a, str>,
+    task_id: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -52,12 +52,18 @@ pub(super) fn cancel(core: &Arc<Core>, request: Request) {
     request.succeed(&core.identity.modern_result("complete", "", None));
 }
 
-/// The task that the request names; otherwise it has been answered.
+/// The task that the request names, if its client knows tasks; otherwise it has been answered.
 fn find(core: &Core, request: Request) -> Option<(Request, Arc<Task>)> {
     if !request.meta.capabilities(request.revision).has_extension(TASKS_EXTENSION) {
         refuse(request);
         return None;
     }
+    named(core, request)
+}
+
+/// The task that the request names; otherwise it has been answered. One answer for a task that
+/// never was, has gone, or is somebody else's.
+pub(super) fn named(core: &Core, request: Request) -> Option<(Request, Arc<Task>)> {
     let id = match request.read::<Named<'_>>() {
         Ok(params) => params.task_id.into_owned(),
         Err(problem) => {
@@ -65,10 +71,12 @@ fn find(core: &Core, request: Request) -> Option<(Request, Arc<Task>)> {
             return None;
         }
     };
-    match core.tasks.find(&id, request.principal.as_deref(), true) {
+    let principal = request.principal.as_deref();
+    match core.tasks.find(&id, principal, request.revision.is_modern()) {
         Some(task) => Some((request, task)),
         None => {
-            request.fail(code::INVALID_PARAMS, UNKNOWN, None);
+            let problem = "task not found; it may have been kept no longer";
+            request.fail(code::INVALID_PARAMS, problem, None);
             None
         }
     }
@@ -80,6 +88,3 @@ pub(super) fn refuse(request: Request) {
     let text = format!("{} needs the extension {TASKS_EXTENSION}", request.method);
     request.fail(code::MISSING_CAPABILITY, &text, Some(&data));
 }
-
-/// One answer for a task that never was, has gone, or is somebody else's.
-pub(super) const UNKNOWN: &str = "task not found; it may have been kept no longer";

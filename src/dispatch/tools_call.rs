@@ -8,9 +8,10 @@ use serde_json::value::RawValue;
 
 use super::Request;
 use super::call::{Begin, Busy, NewCall, empty_object, refuse, shorten};
-use crate::call::{CallKind, TASKS_EXTENSION, TASKS_REQUIRED, Target};
-use crate::core::Core;
+use crate::call::{TASKS_EXTENSION, TASKS_REQUIRED, Target};
+use crate::core::{Core, Feature};
 use crate::hooks::Item;
+use crate::kind::CallKind;
 use crate::registry::{Refused, TaskSupport};
 use crate::rpc::code;
 
@@ -30,7 +31,10 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Ok(params) => (
             params.name.into_owned(),
             params.arguments.map(RawValue::to_owned),
-            params.task.is_some() && request.revision.has_task_methods(),
+            // Ignored by a server that has not announced tasks (2025-11-25, tasks, capabilities).
+            params.task.is_some()
+                && request.revision.has_task_methods()
+                && core.has(Feature::Tasks),
         ),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
@@ -40,15 +44,15 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
     }
     let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
-    let (about, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
-        Some((about, Ok(running))) => (about, Ok(Target::Tool(running))),
-        Some((about, Err(Refused::Busy))) => (about, Err(Busy)),
+    let (entry, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
+        Some((entry, Ok(running))) => (entry, Ok(Target::Tool(running))),
+        Some((entry, Err(Refused::Busy))) => (entry, Err(Busy)),
         Some((_, Err(Refused::Removed))) | None => {
             let text = format!("unknown tool: {}", shorten(&name));
             return request.fail(code::INVALID_PARAMS, &text, None);
         }
     };
-    let tool = &about.about;
+    let tool = &entry.item;
     let task = match (tool.flags.task, wishes_task) {
         (TaskSupport::Required, wishes) if !wishes && !knows_tasks(&request) => {
             return refuse_without_task(core, request, name);
@@ -69,8 +73,8 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         name,
         arguments: arguments.unwrap_or_else(empty_object),
         completing: None,
-        timeout: tool.timeout,
-        result_bytes: tool.result_bytes,
+        timeout: tool.about.timeout,
+        result_bytes: tool.about.result_bytes,
         caching: None,
         is_inline: tool.flags.inline,
         task,

@@ -16,6 +16,9 @@ use crate::protocol::ClientCapabilities;
 /// Questions in one round. More is no dialogue but an attack on the user.
 const QUESTIONS_MAX: usize = 16;
 
+/// What frames the kept bytes in a state without answers.
+const FRAME_BYTES: usize = 64;
+
 /// What became of a question.
 #[derive(Clone, Debug)]
 pub enum Need {
@@ -36,10 +39,24 @@ pub(crate) struct Asking {
     offered: BTreeMap<String, Arc<str>>,
     /// Asked in this round and not answered.
     open: Vec<Open>,
+    /// The round has begun: answers count from here on. A question that was only noted is known to
+    /// nobody, and whoever guesses its key answers nothing.
+    is_out: bool,
     /// What the host wants back in the next round.
     kept: Arc<[u8]>,
     /// What the last question that did not suit the client would have needed, as JSON.
     lacking: Option<&'static str>,
+}
+
+/// What an answer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Took {
+    /// Nothing: nobody has asked, or it has not the form that was asked for.
+    Nothing,
+    /// Others are still open.
+    One,
+    /// It was the last one.
+    Last,
 }
 
 /// One question that waits for its answer.
@@ -55,8 +72,9 @@ pub(crate) struct Open {
 struct Memory<'a> {
     #[serde(rename = "r")]
     rounds: usize,
+    // Not borrowed: a key may hold what JSON escapes.
     #[serde(rename = "a", borrow)]
-    answers: BTreeMap<&'a str, &'a RawValue>,
+    answers: BTreeMap<String, &'a RawValue>,
     #[serde(rename = "k")]
     kept: String,
 }
@@ -74,8 +92,7 @@ impl Asking {
                 serde_json::from_slice(bytes).map_err(|_| "requestState cannot be read")?;
             asking.rounds = memory.rounds;
             let answers = memory.answers.into_iter();
-            asking.answers =
-                answers.map(|(key, raw)| (key.to_owned(), Ok(raw.get().into()))).collect();
+            asking.answers = answers.map(|(key, raw)| (key, Ok(raw.get().into()))).collect();
             asking.kept = STANDARD.decode(memory.kept).unwrap_or_default().into();
         }
         if let Some(offered) = offered {
@@ -134,42 +151,55 @@ impl Asking {
     /// Begins a round; gives what is asked in it.
     pub(crate) fn begin_round(&mut self) -> &mut [Open] {
         self.rounds += 1;
+        self.is_out = true;
         &mut self.open
+    }
+
+    /// Tells whether a round has begun and not all of it is answered.
+    pub(crate) fn is_out(&self) -> bool {
+        self.is_out
     }
 
     pub(crate) fn open(&self) -> &[Open] {
         &self.open
     }
 
-    /// Takes the answer to an open question; tells whether that was the last one. An answer to
-    /// nothing, and one in a wrong form when `is_patient`, changes nothing.
+    /// Takes the answer to an open question. An answer to nothing, and one in a wrong form when
+    /// `is_patient`, changes nothing.
     pub(crate) fn answer(
         &mut self,
         key: &str,
         outcome: std::result::Result<&RawValue, &RawValue>,
         is_patient: bool,
-    ) -> bool {
-        let Some(index) = self.open.iter().position(|open| open.key == key) else { return false };
+    ) -> Took {
+        let found = self.open.iter().position(|open| open.key == key);
+        let Some(index) = found.filter(|_| self.is_out) else { return Took::Nothing };
         let answer = match outcome {
             Ok(raw) if self.open[index].question.accepts(raw) => Ok(raw.get().into()),
-            Ok(_) if is_patient => return false,
+            Ok(_) if is_patient => return Took::Nothing,
             Ok(_) => Err("its answer has not the form that was asked for".to_owned()),
             Err(error) => Err(reason(error)),
         };
         let open = self.open.swap_remove(index);
         self.answers.insert(open.key, answer);
-        self.open.is_empty()
+        self.is_out = !self.open.is_empty();
+        if self.is_out { Took::One } else { Took::Last }
     }
 
     /// Gives up the questions that nobody will answer.
     pub(crate) fn give_up(&mut self) -> Vec<Open> {
+        self.is_out = false;
         std::mem::take(&mut self.open)
     }
 
     pub(crate) fn keep(&mut self, bytes: &[u8], limits: &Limits) -> Result<()> {
-        if bytes.len() > limits.state_bytes {
+        // As a client carries it, so that what is kept here is not too much when it is sent.
+        let text_bytes = base64::encoded_len(bytes.len(), true).unwrap_or(usize::MAX);
+        if text_bytes.saturating_add(FRAME_BYTES) > limits.state_bytes {
             let (bytes, limit) = (bytes.len(), limits.state_bytes);
-            return Err(Error::Limit(format!("{bytes} bytes to keep, limit is {limit}")));
+            return Err(Error::Limit(format!(
+                "{bytes} bytes to keep are too many, limit is {limit} with what frames them"
+            )));
         }
         self.kept = bytes.into();
         Ok(())
@@ -192,7 +222,7 @@ impl Asking {
     /// What the next round needs to know.
     pub(crate) fn memory(&self) -> Vec<u8> {
         let answers = self.answers.iter().filter_map(|(key, answer)| {
-            Some((key.as_str(), serde_json::from_str(answer.as_ref().ok()?).ok()?))
+            Some((key.clone(), serde_json::from_str(answer.as_ref().ok()?).ok()?))
         });
         let memory = Memory {
             rounds: self.rounds,
@@ -249,13 +279,37 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_hold_anything() {
+        for key in ["a\"b", "back\\slash", "line\nbreak", "\u{1}", "", "\u{e4}"] {
+            let mut asking = Asking::default();
+            assert!(matches!(need(&mut asking, key), Ok(Need::Asked)));
+            asking.begin_round();
+            let answer = raw(r#"{"roots":[]}"#);
+            asking.answer(key, Ok(&answer), false);
+            let mut asking = Asking::resume(Some(&asking.memory()), None).unwrap();
+            assert!(matches!(need(&mut asking, key), Ok(Need::Answered(_))), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_kept_can_be_sent() {
+        let limits = Limits { state_bytes: 1000, ..Limits::default() };
+        let mut asking = Asking::default();
+        let kept = (0..=1000).rev().find(|bytes| asking.keep(&vec![0; *bytes], &limits).is_ok());
+        assert!(kept.is_some_and(|bytes| bytes > 600), "{kept:?}");
+        need(&mut asking, "a").unwrap();
+        asking.begin_round();
+        assert!(asking.memory().len() <= limits.state_bytes);
+    }
+
+    #[test]
     fn rounds_have_an_end() {
         let limits = Limits { rounds: 1, ..Limits::default() };
         let all = ClientCapabilities::new(r#"{"roots":{}}"#, Revision::V2026_07_28);
         let mut asking = Asking::default();
         assert!(asking.need("a", Question::roots(), all, &limits).is_ok());
         asking.begin_round();
-        assert!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false));
+        assert_eq!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false), Took::Last);
         let refused = asking.need("b", Question::roots(), all, &limits);
         assert!(matches!(refused, Err(Error::Limit(_))));
     }
@@ -265,10 +319,13 @@ mod tests {
         let mut asking = Asking::default();
         need(&mut asking, "a").unwrap();
         need(&mut asking, "b").unwrap();
-        assert!(!asking.answer("c", Ok(&raw("1")), false));
-        assert!(!asking.answer("a", Err(&raw(r#"{"code":-1,"message":"no"}"#)), false));
-        assert!(!asking.answer("b", Ok(&raw("1")), true));
-        assert!(asking.answer("b", Ok(&raw("1")), false));
+        let no = raw(r#"{"code":-1,"message":"no"}"#);
+        assert_eq!(asking.answer("a", Err(&no), false), Took::Nothing, "only noted so far");
+        asking.begin_round();
+        assert_eq!(asking.answer("c", Ok(&raw("1")), false), Took::Nothing);
+        assert_eq!(asking.answer("a", Err(&no), false), Took::One);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), true), Took::Nothing);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), false), Took::Last);
         assert!(matches!(need(&mut asking, "a"), Err(Error::Refused(why)) if why == "no"));
     }
 

@@ -10,7 +10,7 @@ mod question;
 mod state;
 
 pub use asking::Need;
-pub(crate) use asking::{Asking, Open};
+pub(crate) use asking::{Asking, Open, Took};
 pub(crate) use digest::params_digest;
 pub use question::Question;
 pub(crate) use state::{Binding, Keys, StateError};

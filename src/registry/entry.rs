@@ -15,7 +15,7 @@ type Listings = [Arc<str>; Revision::ALL.len()];
 /// Kept by the registry and by every call of it; the functions go as soon as it is removed and its
 /// last call has ended, even if somebody still holds the entry.
 pub(crate) struct Entry<D, F> {
-    pub(crate) about: D,
+    pub(crate) item: D,
     /// Prepared at registration; changed only by [`Entry::relist`].
     listed: Mutex<Listings>,
     enabled: AtomicBool,
@@ -42,10 +42,10 @@ pub(crate) enum Refused {
 }
 
 impl<D: Listed, F> Entry<D, F> {
-    pub(crate) fn new(about: D, run: F) -> Entry<D, F> {
+    pub(crate) fn new(item: D, run: F) -> Entry<D, F> {
         Entry {
-            listed: Mutex::new(listings(&about)),
-            about,
+            listed: Mutex::new(listings(&item)),
+            item,
             enabled: AtomicBool::new(true),
             gate: Mutex::new(Gate { run: Some(Arc::new(run)), running: 0, waiters: 0 }),
             idle: Condvar::new(),
@@ -59,14 +59,23 @@ impl<D: Listed, F> Entry<D, F> {
 
     /// Prepares the listings anew, because what they say has changed.
     pub(super) fn relist(&self) {
-        *lock(&self.listed) = listings(&self.about);
+        *lock(&self.listed) = listings(&self.item);
     }
 
     /// Counts a call in. It is running until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Running<D, F>, Refused> {
+        self.enter_below(self.item.about().concurrency)
+    }
+
+    /// Counts a call in again that has been in before; `None` when the entry was removed meanwhile.
+    pub(crate) fn enter_again(self: &Arc<Self>) -> Option<Running<D, F>> {
+        self.enter_below(None).ok()
+    }
+
+    fn enter_below(self: &Arc<Self>, cap: Option<usize>) -> Result<Running<D, F>, Refused> {
         let mut gate = lock(&self.gate);
         let run = gate.run.clone().ok_or(Refused::Removed)?;
-        if self.about.concurrency().is_some_and(|cap| gate.running >= cap) {
+        if cap.is_some_and(|cap| gate.running >= cap) {
             return Err(Refused::Busy);
         }
         gate.running += 1;
@@ -106,8 +115,8 @@ impl<D: Listed, F> Entry<D, F> {
     }
 }
 
-fn listings(about: &impl Listed) -> Listings {
-    Revision::ALL.map(|shape| about.listing(shape).into())
+fn listings(item: &impl Listed) -> Listings {
+    Revision::ALL.map(|shape| item.listing(shape).into())
 }
 
 /// Proof that a call counts as running; gives access to the functions.

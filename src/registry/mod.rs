@@ -4,6 +4,7 @@
 //! Comes after dispatch and before the host's function. Knows schemas, URIs and revisions' shapes;
 //! knows no sessions, no JSON-RPC and does no I/O.
 
+mod about;
 mod cursor;
 mod entry;
 mod header_param;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use about::About;
 pub(crate) use cursor::BadCursor;
 pub(crate) use entry::{Entry, Refused, Running};
 pub(crate) use header_param::{check as check_headers, decode_sentinel};
@@ -46,8 +48,16 @@ pub(crate) trait Listed {
     /// It as an element of its list.
     fn listing(&self, shape: Revision) -> String;
 
-    /// Calls at once; `None`: only the server's own limits count.
-    fn concurrency(&self) -> Option<usize>;
+    /// What all kinds say of themselves.
+    fn about(&self) -> &About;
+
+    /// Refuses a description whose parts do not go together.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Tells whether a read-only server must hide it.
     fn writes(&self) -> bool {
@@ -87,15 +97,17 @@ impl<D: Listed, F> Registry<D, F> {
         Registry { read_only, state: Mutex::new(state) }
     }
 
-    /// Adds `about`; clients see it at once.
+    /// Adds `item`; clients see it at once.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] when the key is taken; `run` is dropped then.
-    pub(crate) fn add(&self, about: D, run: F) -> Result<()> {
+    /// [`Error::Exists`] when the key is taken, [`Error::Config`] when `item` contradicts itself;
+    /// `run` is dropped then.
+    pub(crate) fn add(&self, item: D, run: F) -> Result<()> {
+        item.check()?;
         // Prepared outside the lock; a refused one is dropped outside it too, as it is the host's.
-        let entry = Arc::new(Entry::new(about, run));
-        let key = entry.about.key().to_owned();
+        let entry = Arc::new(Entry::new(item, run));
+        let key = entry.item.key().to_owned();
         let mut state = lock(&self.state);
         if state.entries.contains_key(&key) {
             drop(state);
@@ -142,7 +154,7 @@ impl<D: Listed, F> Registry<D, F> {
     pub(crate) fn restate(&self, key: &str, change: impl FnOnce(&D) -> Result<bool>) -> Result<()> {
         let entry = lock(&self.state).entries.get(key).cloned();
         let entry = entry.ok_or_else(|| not_found::<D>(key))?;
-        if change(&entry.about)? {
+        if change(&entry.item)? {
             entry.relist();
         }
         Ok(())
@@ -158,14 +170,14 @@ impl<D: Listed, F> Registry<D, F> {
         lock(&self.state).entries.get(key).filter(|entry| self.sees(entry)).cloned()
     }
 
-    /// The first entry in the order of the list for which `find` has an answer.
+    /// The first entry in the order of the list for which `find` has an answer. `find` is called
+    /// outside every lock: it may take its time, or ask the host.
     pub(crate) fn search<T>(
         &self,
         find: impl Fn(&D) -> Option<T>,
     ) -> Option<(Arc<Entry<D, F>>, T)> {
-        let state = lock(&self.state);
-        let mut visible = state.entries.values().filter(|entry| self.sees(entry));
-        visible.find_map(|entry| Some((entry.clone(), find(&entry.about)?)))
+        let mut visible = self.slice(None, usize::MAX).into_iter();
+        visible.find_map(|entry| find(&entry.item).map(|found| (entry, found)))
     }
 
     /// Lists up to `size` entries after `cursor`, as a client of `shape` reads them. `filter` is
@@ -184,14 +196,14 @@ impl<D: Listed, F> Registry<D, F> {
             None => self.slice(last, size + 1),
             Some(filter) => {
                 let all = self.slice(last, usize::MAX).into_iter();
-                all.filter(|entry| filter(entry.about.key())).take(size + 1).collect()
+                all.filter(|entry| filter(entry.item.key())).take(size + 1).collect()
             }
         };
         let more = entries.len() > size;
         entries.truncate(size);
         let last = entries.last().filter(|_| more);
         Ok(Page {
-            next_cursor: last.map(|entry| cursor::encode(D::KIND, entry.about.key())),
+            next_cursor: last.map(|entry| cursor::encode(D::KIND, entry.item.key())),
             items: array(entries.iter().map(|entry| entry.listed(shape))),
         })
     }
@@ -215,7 +227,7 @@ impl<D: Listed, F> Registry<D, F> {
     }
 
     fn allows(&self, entry: &Entry<D, F>) -> bool {
-        !(self.read_only && entry.about.writes())
+        !(self.read_only && entry.item.writes())
     }
 }
 
@@ -236,6 +248,11 @@ fn array(items: impl Iterator<Item = Arc<str>>) -> String {
     }
     out.push(']');
     out
+}
+
+/// What is wrong with a description, and with which.
+fn wrong<D: Listed>(item: &D, error: &Error) -> Error {
+    Error::Config(format!("{} {:?}: {error}", D::KIND, item.key()))
 }
 
 fn not_found<D: Listed>(key: &str) -> Error {

@@ -1,13 +1,11 @@
 //! The description of one prompt: what it is called and which arguments it takes.
 
-use std::time::Duration;
-
 use crate::error::{Error, Result};
-use crate::json::{compact_object, push_key, push_raw_member, push_text_member};
+use crate::json::{push_key, push_raw_member, push_text_member};
 use crate::protocol::Revision;
-use crate::registry::Listed;
+use crate::registry::about::{About, describe};
 use crate::registry::name::check_name;
-use crate::registry::tool::check_icons;
+use crate::registry::{Listed, wrong};
 
 /// One prompt before it is added to a server.
 ///
@@ -23,16 +21,8 @@ use crate::registry::tool::check_icons;
 #[derive(Debug)]
 pub struct Prompt {
     pub(crate) name: String,
-    title: Option<String>,
-    description: Option<String>,
+    pub(crate) about: About,
     arguments: Vec<PromptArgument>,
-    /// A compact JSON array.
-    icons: Option<String>,
-    /// A compact JSON object.
-    meta: Option<String>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) result_bytes: Option<usize>,
-    concurrency: Option<usize>,
 }
 
 /// One argument of a prompt: a text that the user fills in.
@@ -86,29 +76,7 @@ impl Prompt {
     pub fn new(name: impl Into<String>) -> Result<Prompt> {
         let name = name.into();
         check_name("prompt", &name)?;
-        Ok(Prompt {
-            name,
-            title: None,
-            description: None,
-            arguments: Vec::new(),
-            icons: None,
-            meta: None,
-            timeout: None,
-            result_bytes: None,
-            concurrency: None,
-        })
-    }
-
-    /// The name for people.
-    pub fn title(mut self, text: impl Into<String>) -> Prompt {
-        self.title = Some(text.into());
-        self
-    }
-
-    /// Tells people what the prompt is for.
-    pub fn description(mut self, text: impl Into<String>) -> Prompt {
-        self.description = Some(text.into());
-        self
+        Ok(Prompt { name, about: About::default(), arguments: Vec::new() })
     }
 
     /// Appends an argument; clients ask for them in this order.
@@ -117,52 +85,13 @@ impl Prompt {
     ///
     /// [`Error::Config`] when its name is wrong or taken.
     pub fn argument(mut self, argument: PromptArgument) -> Result<Prompt> {
-        check_name("argument", &argument.name).map_err(|error| self.wrong(&error))?;
+        check_name("argument", &argument.name).map_err(|error| wrong(&self, &error))?;
         if self.arguments.iter().any(|known| known.name == argument.name) {
             let problem = format!("argument {:?} stands twice", argument.name);
-            return Err(self.wrong(&Error::Config(problem)));
+            return Err(wrong(&self, &Error::Config(problem)));
         }
         self.arguments.push(argument);
         Ok(self)
-    }
-
-    /// Pictures for user interfaces: a JSON array of objects with a `src`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when the text is something else.
-    pub fn icons(mut self, json: &str) -> Result<Prompt> {
-        self.icons = Some(check_icons(json).map_err(|error| self.wrong(&error))?);
-        Ok(self)
-    }
-
-    /// Sets `_meta`, a JSON object that extensions read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when the text is not a JSON object.
-    pub fn meta(mut self, json: &str) -> Result<Prompt> {
-        self.meta = Some(compact_object("_meta", json).map_err(|error| self.wrong(&error))?);
-        Ok(self)
-    }
-
-    /// Time of one call. Zero means the server's `tool_time`, which is the default.
-    pub fn timeout(mut self, timeout: Duration) -> Prompt {
-        self.timeout = (!timeout.is_zero()).then_some(timeout);
-        self
-    }
-
-    /// Bytes of one result. Zero means the server's `result_bytes`, which is the default.
-    pub fn result_bytes(mut self, bytes: usize) -> Prompt {
-        self.result_bytes = (bytes > 0).then_some(bytes);
-        self
-    }
-
-    /// Calls at once; above it clients hear "busy". Zero means no bound of its own, which is the
-    /// default.
-    pub fn concurrency(mut self, calls: usize) -> Prompt {
-        self.concurrency = (calls > 0).then_some(calls);
-        self
     }
 
     /// Names the first required argument that `has` does not know.
@@ -186,11 +115,9 @@ impl Prompt {
         let found = self.arguments.iter().find(|argument| argument.name == name);
         found.map_or(&[], |argument| &argument.choices)
     }
-
-    fn wrong(&self, error: &Error) -> Error {
-        Error::Config(format!("prompt {:?}: {error}", self.name))
-    }
 }
+
+describe!(Prompt);
 
 impl Listed for Prompt {
     const KIND: &'static str = "prompt";
@@ -202,12 +129,7 @@ impl Listed for Prompt {
     fn listing(&self, shape: Revision) -> String {
         let mut out = String::from("{");
         push_text_member(&mut out, "name", &self.name);
-        if let Some(title) = self.title.as_ref().filter(|_| shape.has_title()) {
-            push_text_member(&mut out, "title", title);
-        }
-        if let Some(description) = &self.description {
-            push_text_member(&mut out, "description", description);
-        }
+        self.about.push_texts(shape, &mut out);
         push_key(&mut out, "arguments");
         out.push('[');
         for (index, argument) in self.arguments.iter().enumerate() {
@@ -217,18 +139,14 @@ impl Listed for Prompt {
             argument.write(&mut out);
         }
         out.push(']');
-        if let Some(icons) = self.icons.as_ref().filter(|_| shape.shows_icons()) {
-            push_raw_member(&mut out, "icons", icons);
-        }
-        if let Some(meta) = self.meta.as_ref().filter(|_| shape.shows_meta()) {
-            push_raw_member(&mut out, "_meta", meta);
-        }
+        self.about.push_icons(shape, &mut out);
+        self.about.push_meta(shape, &mut out);
         out.push('}');
         out
     }
 
-    fn concurrency(&self) -> Option<usize> {
-        self.concurrency
+    fn about(&self) -> &About {
+        &self.about
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::content::Role;
 use crate::error::{Error, Result};
-use crate::json::{compact_object, push_key, push_raw_member, push_string, push_text_member};
+use crate::json::{push_key, push_raw_member, push_string, push_text_member};
 use crate::protocol::Revision;
-use crate::registry::Listed;
-use crate::registry::tool::check_icons;
+use crate::registry::about::{About, describe};
 use crate::registry::uri_template::UriTemplate;
+use crate::registry::{Listed, wrong};
 use crate::sync::lock;
 use crate::uri;
 
@@ -28,20 +28,12 @@ use crate::uri;
 pub struct Resource {
     pub(crate) place: Place,
     name: String,
-    title: Option<String>,
-    description: Option<String>,
+    pub(crate) about: About,
     pub(crate) mime: Option<String>,
     audience: Vec<Role>,
     priority: Option<f64>,
     /// What may change while the resource is there.
     stat: Mutex<Stat>,
-    /// A compact JSON array.
-    icons: Option<String>,
-    /// A compact JSON object.
-    pub(crate) meta: Option<String>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) result_bytes: Option<usize>,
-    concurrency: Option<usize>,
     /// How long modern clients may keep what they read; `None`: as the server says.
     pub(crate) ttl: Option<Duration>,
 }
@@ -90,31 +82,13 @@ impl Resource {
         Ok(Resource {
             place,
             name,
-            title: None,
-            description: None,
+            about: About::default(),
             mime: None,
             audience: Vec::new(),
             priority: None,
             stat: Mutex::default(),
-            icons: None,
-            meta: None,
-            timeout: None,
-            result_bytes: None,
-            concurrency: None,
             ttl: None,
         })
-    }
-
-    /// The name for people.
-    pub fn title(mut self, text: impl Into<String>) -> Resource {
-        self.title = Some(text.into());
-        self
-    }
-
-    /// Tells the model what is in it.
-    pub fn description(mut self, text: impl Into<String>) -> Resource {
-        self.description = Some(text.into());
-        self
     }
 
     /// The type of what is read, unless the function says another.
@@ -136,7 +110,7 @@ impl Resource {
     /// [`Error::Config`] for any other number.
     pub fn priority(mut self, priority: f64) -> Result<Resource> {
         if !(0.0..=1.0).contains(&priority) {
-            return Err(self.wrong(&Error::Config(format!("priority {priority} is not 0 to 1"))));
+            return Err(wrong(&self, &Error::Config(format!("priority {priority} is not 0 to 1"))));
         }
         self.priority = Some(priority);
         Ok(self)
@@ -150,45 +124,6 @@ impl Resource {
     pub fn stat(self, bytes: Option<u64>, last_modified: Option<&str>) -> Result<Resource> {
         self.set_stat(bytes, last_modified)?;
         Ok(self)
-    }
-
-    /// Pictures for user interfaces: a JSON array of objects with a `src`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when the text is something else.
-    pub fn icons(mut self, json: &str) -> Result<Resource> {
-        self.icons = Some(check_icons(json).map_err(|error| self.wrong(&error))?);
-        Ok(self)
-    }
-
-    /// Sets `_meta` of the listing and of everything that is read: a JSON object.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when the text is not a JSON object.
-    pub fn meta(mut self, json: &str) -> Result<Resource> {
-        self.meta = Some(compact_object("_meta", json).map_err(|error| self.wrong(&error))?);
-        Ok(self)
-    }
-
-    /// Time of one call. Zero means the server's `tool_time`, which is the default.
-    pub fn timeout(mut self, timeout: Duration) -> Resource {
-        self.timeout = (!timeout.is_zero()).then_some(timeout);
-        self
-    }
-
-    /// Bytes of one result. Zero means the server's `result_bytes`, which is the default.
-    pub fn result_bytes(mut self, bytes: usize) -> Resource {
-        self.result_bytes = (bytes > 0).then_some(bytes);
-        self
-    }
-
-    /// Calls at once; above it clients hear "busy". Zero means no bound of its own, which is the
-    /// default.
-    pub fn concurrency(mut self, calls: usize) -> Resource {
-        self.concurrency = (calls > 0).then_some(calls);
-        self
     }
 
     /// How long modern clients may keep what they read (`ttlMs`). Zero means as the server says,
@@ -226,7 +161,7 @@ impl Resource {
     pub(crate) fn set_stat(&self, bytes: Option<u64>, modified: Option<&str>) -> Result<bool> {
         if let Some(text) = modified.filter(|text| !is_date_time(text)) {
             let problem = format!("{text:?} is not a time like 2026-07-28T12:00:00Z");
-            return Err(self.wrong(&Error::Config(problem)));
+            return Err(wrong(self, &Error::Config(problem)));
         }
         let new = Stat { bytes, last_modified: modified.map(String::from) };
         let mut stat = lock(&self.stat);
@@ -257,11 +192,9 @@ impl Resource {
         out.push('}');
         (out != "{}").then_some(out)
     }
-
-    fn wrong(&self, error: &Error) -> Error {
-        Error::Config(format!("resource {:?}: {error}", self.key()))
-    }
 }
+
+describe!(Resource);
 
 impl Listed for Resource {
     const KIND: &'static str = "resource";
@@ -276,12 +209,7 @@ impl Listed for Resource {
         let key = if self.is_template() { "uriTemplate" } else { "uri" };
         push_text_member(&mut out, key, self.key());
         push_text_member(&mut out, "name", &self.name);
-        if let Some(title) = self.title.as_ref().filter(|_| shape.has_title()) {
-            push_text_member(&mut out, "title", title);
-        }
-        if let Some(description) = &self.description {
-            push_text_member(&mut out, "description", description);
-        }
+        self.about.push_texts(shape, &mut out);
         if let Some(mime) = &self.mime {
             push_text_member(&mut out, "mimeType", mime);
         }
@@ -292,18 +220,14 @@ impl Listed for Resource {
         if let Some(bytes) = stat.bytes.filter(|_| !self.is_template()) {
             push_raw_member(&mut out, "size", &bytes.to_string());
         }
-        if let Some(icons) = self.icons.as_ref().filter(|_| shape.shows_icons()) {
-            push_raw_member(&mut out, "icons", icons);
-        }
-        if let Some(meta) = self.meta.as_ref().filter(|_| shape.shows_meta()) {
-            push_raw_member(&mut out, "_meta", meta);
-        }
+        self.about.push_icons(shape, &mut out);
+        self.about.push_meta(shape, &mut out);
         out.push('}');
         out
     }
 
-    fn concurrency(&self) -> Option<usize> {
-        self.concurrency
+    fn about(&self) -> &About {
+        &self.about
     }
 }
 

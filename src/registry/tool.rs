@@ -3,18 +3,13 @@
 //! Says what a tool is called, takes and promises. The function behind it is kept next to it by
 //! the registry and never seen here.
 
-use std::time::Duration;
-
-use serde_json::Value;
-
 use crate::error::{Error, Result};
-use crate::json::{
-    compact, compact_object, has_key, not_a, push_key, push_raw_member, push_text_member,
-};
+use crate::json::{compact, compact_object, has_key, push_key, push_raw_member, push_text_member};
 use crate::protocol::Revision;
+use crate::registry::about::{About, describe};
 use crate::registry::header_param::{self, HeaderParam};
 use crate::registry::name::check_name;
-use crate::registry::{Listed, Param, Schema, param};
+use crate::registry::{Listed, Param, Schema, param, wrong};
 use crate::uri;
 
 /// The input schema of a tool without arguments, as the specification words it.
@@ -69,22 +64,11 @@ impl ToolFlags {
 #[derive(Debug)]
 pub struct Tool {
     pub(crate) name: String,
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
+    pub(crate) about: About,
     pub(crate) input: Input,
     /// Compact JSON and its validator.
     pub(crate) output: Option<(String, Schema)>,
-    /// A compact JSON array.
-    pub(crate) icons: Option<String>,
-    /// A compact JSON object.
-    pub(crate) meta: Option<String>,
     pub(crate) flags: ToolFlags,
-    /// `None`: the server's `tool_time`.
-    pub(crate) timeout: Option<Duration>,
-    /// `None`: the server's `result_bytes`.
-    pub(crate) result_bytes: Option<usize>,
-    /// Calls at once; `None`: only the server's own limits count.
-    pub(crate) concurrency: Option<usize>,
     /// The `ui://` resource that shows the result.
     pub(crate) ui: Option<String>,
 }
@@ -112,29 +96,11 @@ impl Tool {
         Ok(Tool {
             input: Input::parse(NO_ARGUMENTS, false)?,
             name,
-            title: None,
-            description: None,
+            about: About::default(),
             output: None,
-            icons: None,
-            meta: None,
             flags: ToolFlags::default(),
-            timeout: None,
-            result_bytes: None,
-            concurrency: None,
             ui: None,
         })
-    }
-
-    /// The name for people.
-    pub fn title(mut self, text: impl Into<String>) -> Tool {
-        self.title = Some(text.into());
-        self
-    }
-
-    /// Tells the model when to use the tool and what comes back.
-    pub fn description(mut self, text: impl Into<String>) -> Tool {
-        self.description = Some(text.into());
-        self
     }
 
     /// Builds the input schema from a table.
@@ -143,7 +109,7 @@ impl Tool {
     ///
     /// [`Error::Config`] when a parameter is wrong or an input schema is there already.
     pub fn params(self, params: &[Param]) -> Result<Tool> {
-        let text = param::input_schema(params).map_err(|error| self.wrong(&error))?;
+        let text = param::input_schema(params).map_err(|error| wrong(&self, &error))?;
         self.set_input(&text)
     }
 
@@ -165,31 +131,8 @@ impl Tool {
     /// [`Error::Config`] when the text is no usable schema.
     pub fn output_schema(mut self, json: &str) -> Result<Tool> {
         let parsed = compact(json).and_then(|text| Ok((Schema::compile(&text)?, text)));
-        let (schema, text) = parsed.map_err(|error| self.wrong(&error))?;
+        let (schema, text) = parsed.map_err(|error| wrong(&self, &error))?;
         self.output = Some((text, schema));
-        Ok(self)
-    }
-
-    /// Pictures for user interfaces: a JSON array of objects with a `src`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when the text is something else.
-    pub fn icons(mut self, json: &str) -> Result<Tool> {
-        let icons = check_icons(json).map_err(|error| self.wrong(&error))?;
-        self.icons = Some(icons);
-        Ok(self)
-    }
-
-    /// Sets `_meta`, a JSON object that extensions read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when the text is not a JSON object.
-    pub fn meta(mut self, json: &str) -> Result<Tool> {
-        let meta = compact_object("_meta", json).map_err(|error| self.wrong(&error))?;
-        self.meta = Some(meta);
-        self.check_meta()?;
         Ok(self)
     }
 
@@ -199,51 +142,31 @@ impl Tool {
         self
     }
 
-    /// Time of one call. Zero means the server's `tool_time`, which is the default.
-    pub fn timeout(mut self, timeout: Duration) -> Tool {
-        self.timeout = (!timeout.is_zero()).then_some(timeout);
-        self
-    }
-
-    /// Bytes of one result. Zero means the server's `result_bytes`, which is the default.
-    pub fn result_bytes(mut self, bytes: usize) -> Tool {
-        self.result_bytes = (bytes > 0).then_some(bytes);
-        self
-    }
-
     /// Names the resource that shows the result in clients with a place for it (MCP Apps).
     ///
     /// # Errors
     ///
     /// [`Error::Config`] unless `uri` begins with `ui://`.
     pub fn ui(mut self, uri: &str) -> Result<Tool> {
-        let uri = uri::parse(uri).map_err(|error| self.wrong(&error))?;
+        let uri = uri::parse(uri).map_err(|error| wrong(&self, &error))?;
         if !uri.starts_with("ui://") {
-            return Err(self.wrong(&Error::Config(format!("ui {uri:?} does not begin with ui://"))));
+            return Err(wrong(
+                &self,
+                &Error::Config(format!("ui {uri:?} does not begin with ui://")),
+            ));
         }
         self.ui = Some(uri);
-        self.check_meta()?;
         Ok(self)
-    }
-
-    /// Calls of this tool at once; above it clients hear "busy". Zero means no bound of its own,
-    /// which is the default.
-    pub fn concurrency(mut self, calls: usize) -> Tool {
-        self.concurrency = (calls > 0).then_some(calls);
-        self
     }
 
     /// `_meta` with the pointer to the resource that shows the result (MCP Apps), under the
     /// extension's name and under the flat one that its first hosts read.
-    fn push_meta(&self, out: &mut String) {
-        let Some(ui) = &self.ui else {
-            if let Some(meta) = &self.meta {
-                push_raw_member(out, "_meta", meta);
-            }
-            return;
+    fn push_meta(&self, shape: Revision, out: &mut String) {
+        let Some(ui) = self.ui.as_ref().filter(|_| shape.shows_meta()) else {
+            return self.about.push_meta(shape, out);
         };
-        let own = self.meta.as_deref().and_then(|json| json.strip_suffix('}')).unwrap_or("{");
-        push_raw_member(out, "_meta", own);
+        let own = self.about.meta.as_deref().and_then(|json| json.strip_suffix('}'));
+        push_raw_member(out, "_meta", own.unwrap_or("{"));
         push_key(out, "ui");
         out.push('{');
         push_text_member(out, "resourceUri", ui);
@@ -262,9 +185,9 @@ impl Tool {
 
     fn set_input(mut self, json: &str) -> Result<Tool> {
         if self.input.given {
-            return Err(self.wrong(&Error::Config("has two input schemas".into())));
+            return Err(wrong(&self, &Error::Config("has two input schemas".into())));
         }
-        self.input = Input::parse(json, true).map_err(|error| self.wrong(&error))?;
+        self.input = Input::parse(json, true).map_err(|error| wrong(&self, &error))?;
         Ok(self)
     }
 
@@ -279,7 +202,7 @@ impl Tool {
     fn annotations(&self) -> String {
         let text = |value: bool| if value { "true" } else { "false" };
         let mut out = String::from("{");
-        if let Some(title) = &self.title {
+        if let Some(title) = &self.about.title {
             push_text_member(&mut out, "title", title);
         }
         push_raw_member(&mut out, "readOnlyHint", text(!self.flags.writes()));
@@ -289,20 +212,9 @@ impl Tool {
         out.push('}');
         out
     }
-
-    /// Two members of one name are not JSON that everybody reads alike.
-    fn check_meta(&self) -> Result<()> {
-        let (Some(meta), Some(_)) = (&self.meta, &self.ui) else { return Ok(()) };
-        match ["ui", "ui/resourceUri"].into_iter().find(|key| has_key(meta, key)) {
-            Some(key) => Err(self.wrong(&Error::Config(format!("_meta and ui both set {key:?}")))),
-            None => Ok(()),
-        }
-    }
-
-    fn wrong(&self, error: &Error) -> Error {
-        Error::Config(format!("tool {:?}: {error}", self.name))
-    }
 }
+
+describe!(Tool);
 
 impl Listed for Tool {
     const KIND: &'static str = "tool";
@@ -314,12 +226,7 @@ impl Listed for Tool {
     fn listing(&self, shape: Revision) -> String {
         let mut out = String::from("{");
         push_text_member(&mut out, "name", &self.name);
-        if let Some(title) = self.title.as_ref().filter(|_| shape.has_title()) {
-            push_text_member(&mut out, "title", title);
-        }
-        if let Some(description) = &self.description {
-            push_text_member(&mut out, "description", description);
-        }
+        self.about.push_texts(shape, &mut out);
         push_raw_member(&mut out, "inputSchema", &self.input.text);
         if let Some(schema) = self.output_for(shape) {
             push_raw_member(&mut out, "outputSchema", schema);
@@ -327,21 +234,26 @@ impl Listed for Tool {
         if shape.shows_annotations() {
             push_raw_member(&mut out, "annotations", &self.annotations());
         }
-        if let Some(icons) = self.icons.as_ref().filter(|_| shape.shows_icons()) {
-            push_raw_member(&mut out, "icons", icons);
-        }
+        self.about.push_icons(shape, &mut out);
         if let Some(support) = self.task_support().filter(|_| shape.has_task_methods()) {
             push_raw_member(&mut out, "execution", &format!(r#"{{"taskSupport":"{support}"}}"#));
         }
-        if shape.shows_meta() {
-            self.push_meta(&mut out);
-        }
+        self.push_meta(shape, &mut out);
         out.push('}');
         out
     }
 
-    fn concurrency(&self) -> Option<usize> {
-        self.concurrency
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Two members of one name are not JSON that everybody reads alike.
+    fn check(&self) -> Result<()> {
+        let (Some(meta), Some(_)) = (&self.about.meta, &self.ui) else { return Ok(()) };
+        match ["ui", "ui/resourceUri"].into_iter().find(|key| has_key(meta, key)) {
+            Some(key) => Err(wrong(self, &Error::Config(format!("_meta and ui both set {key:?}")))),
+            None => Ok(()),
+        }
     }
 
     fn writes(&self) -> bool {
@@ -361,18 +273,10 @@ impl Input {
     }
 }
 
-/// Checks a JSON array of icons; compact.
-pub(super) fn check_icons(json: &str) -> Result<String> {
-    let text = compact(json).map_err(|error| Error::Config(format!("icons: {error}")))?;
-    let icons: Vec<Value> = serde_json::from_str(&text).map_err(|_| not_a("icons", "array"))?;
-    if icons.iter().any(|icon| icon.get("src").and_then(Value::as_str).is_none()) {
-        return Err(Error::Config("icons: an icon has no src".into()));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::registry::ParamKind;
     use Revision::{V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28};
@@ -466,7 +370,7 @@ mod tests {
 
     #[test]
     fn zero_means_the_default_of_the_server() {
-        let tool = tool().timeout(Duration::ZERO).result_bytes(0).concurrency(0);
-        assert_eq!((tool.timeout, tool.result_bytes, tool.concurrency), (None, None, None));
+        let about = tool().timeout(Duration::ZERO).result_bytes(0).concurrency(0).about;
+        assert_eq!((about.timeout, about.result_bytes, about.concurrency), (None, None, None));
     }
 }

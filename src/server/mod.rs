@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use running::Running;
 
 use crate::cancel::CancelReason;
+use crate::clock::after;
 use crate::core::{Core, Options, Run};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
@@ -162,7 +163,7 @@ impl Server {
         if is_own_thread() {
             return Err(Error::Busy("a callback cannot wait for itself to end".into()));
         }
-        let deadline = Instant::now() + patience;
+        let deadline = after(patience);
         let open = {
             let mut state = lock(&self.state);
             match &mut *state {

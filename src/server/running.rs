@@ -15,6 +15,7 @@ use super::driver::Driver;
 use super::host_thread::run;
 use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
+use crate::clock::after;
 use crate::core::Core;
 use crate::door::{Exchanges, Handover};
 use crate::env::Env;
@@ -180,7 +181,7 @@ impl Running {
     /// # Errors
     /// [`Error::TimedOut`] when a tool function did not return.
     pub(super) fn end(mut self, core: &Core) -> Result<()> {
-        let deadline = Instant::now() + core.env.limits.stop_time;
+        let deadline = after(core.env.limits.stop_time);
         let rest = || deadline.saturating_duration_since(Instant::now());
         self.draining = None;
         core.calls.close();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, Weak};
 
 use serde_json::value::RawValue;
 
-use crate::rpc::Id;
+use crate::rpc::{Id, write};
 use crate::sync::lock;
 
 /// Who waits for an answer.
@@ -37,6 +37,12 @@ impl Asked {
     /// Nobody waits for the answer any more; tells whether somebody did.
     pub(crate) fn forget(&self, id: u64) -> bool {
         lock(&self.0).waiting.remove(&id).is_some()
+    }
+
+    /// Like [`Asked::forget`]; gives what tells the client so, unless nobody waited.
+    pub(crate) fn withdraw(&self, id: u64) -> Option<String> {
+        let params = format!(r#"{{"requestId":{id},"reason":"the call has ended"}}"#);
+        self.forget(id).then(|| write::notification("notifications/cancelled", &params))
     }
 
     /// Hands an answer to whoever waits for it. One to nothing is ignored: the question may have

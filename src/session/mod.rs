@@ -32,6 +32,10 @@ use crate::sync::lock;
 /// lets the server choose.
 const DEFAULT_LEVEL: Level = Level::Info;
 
+/// Bytes of the URIs that one session or listen stream may subscribe to: a count alone would let
+/// long ones take gigabytes in a thousand sessions.
+pub(crate) const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
+
 /// How messages leave a session.
 pub(crate) enum Link {
     /// Streamable HTTP: a stream per request and one standalone stream.
@@ -130,7 +134,11 @@ impl Session {
     /// Notes that the client wants to hear of the resource at `uri`; tells whether there was room.
     pub(crate) fn subscribe(&self, uri: &str, limit: usize) -> bool {
         let mut subscriptions = lock(&self.subscriptions);
-        if subscriptions.len() >= limit && !subscriptions.contains(uri) {
+        if subscriptions.contains(uri) {
+            return true;
+        }
+        let bytes: usize = subscriptions.iter().map(String::len).sum();
+        if subscriptions.len() >= limit || bytes + uri.len() > SUBSCRIPTION_BYTES_MAX {
             return false;
         }
         subscriptions.insert(uri.to_owned());

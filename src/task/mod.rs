@@ -58,6 +58,8 @@ pub(crate) struct Task {
     work: Weak<dyn TaskWork>,
     state: Mutex<State>,
     watchers: Mutex<Vec<Weak<dyn TaskWatcher>>>,
+    /// Told when the task ends, because its end takes memory.
+    store: Weak<TaskStore>,
 }
 
 struct State {
@@ -100,24 +102,21 @@ impl Task {
     /// The members that tell how it stands.
     pub(crate) fn members(&self) -> String {
         let mut out = String::new();
-        self.push_members(&mut out, self.status());
+        self.push_members(&mut out, status(self.end().as_ref(), self.asking().is_some()));
         out
     }
 
     /// The members that tell how it stands, what it asks and how it ended.
     pub(crate) fn details(&self) -> String {
-        let status = self.status();
+        // Looked at once: the status and what belongs to it must not tell of two moments.
+        let (end, asking) = (self.end(), self.asking());
         let mut out = String::new();
-        self.push_members(&mut out, status);
-        match self.end() {
-            Some(End::Completed(result)) => push_raw_member(&mut out, "result", &result),
-            Some(End::Failed(error)) => push_raw_member(&mut out, "error", &error),
-            Some(End::Cancelled) => {}
-            None => {
-                if let Some(work) = self.work().filter(|work| work.is_asking()) {
-                    push_raw_member(&mut out, "inputRequests", &work.questions());
-                }
-            }
+        self.push_members(&mut out, status(end.as_ref(), asking.is_some()));
+        match (end, asking) {
+            (Some(End::Completed(result)), _) => push_raw_member(&mut out, "result", &result),
+            (Some(End::Failed(error)), _) => push_raw_member(&mut out, "error", &error),
+            (None, Some(work)) => push_raw_member(&mut out, "inputRequests", &work.questions()),
+            (Some(End::Cancelled), _) | (None, None) => {}
         }
         out
     }
@@ -141,9 +140,14 @@ impl Task {
         }
     }
 
-    /// Says what the task is doing.
+    /// Says what the task is doing; one that has ended stays as it is.
     pub(crate) fn set_message(self: &Arc<Self>, text: &str) {
-        lock(&self.state).message = Some(text.chars().take(MESSAGE_CHARS_MAX).collect());
+        let mut state = lock(&self.state);
+        if state.end.is_some() {
+            return;
+        }
+        state.message = Some(text.chars().take(MESSAGE_CHARS_MAX).collect());
+        drop(state);
         self.changed();
     }
 
@@ -171,19 +175,20 @@ impl Task {
         state.end = Some(end);
         drop(state);
         self.changed();
+        if let Some(store) = self.store.upgrade() {
+            store.trim();
+        }
     }
 
-    fn status(&self) -> &'static str {
-        match lock(&self.state).end {
-            Some(End::Completed(_)) => return "completed",
-            Some(End::Failed(_)) => return "failed",
-            Some(End::Cancelled) => return "cancelled",
-            None => {}
-        }
-        match self.work().is_some_and(|work| work.is_asking()) {
-            true => "input_required",
-            false => "working",
-        }
+    /// What is needed to choose which ended task goes: when it ended and what its end takes.
+    fn burden(&self) -> Option<(SystemTime, usize)> {
+        let state = lock(&self.state);
+        state.end.as_ref().map(|end| (state.updated, end.bytes()))
+    }
+
+    /// The call, if it waits for answers.
+    fn asking(&self) -> Option<Arc<dyn TaskWork>> {
+        self.work().filter(|work| work.is_asking())
     }
 
     fn push_members(&self, out: &mut String, status: &str) {
@@ -205,7 +210,19 @@ impl Task {
         }
         push_text_member(out, "createdAt", &format_rfc3339_millis(self.created).to_string());
         push_text_member(out, "lastUpdatedAt", &format_rfc3339_millis(updated).to_string());
-        push_raw_member(out, ttl, &self.ttl.as_millis().to_string());
+        // No client can count to more: it is kept without an end.
+        let kept = u64::try_from(self.ttl.as_millis()).ok().filter(|ms| *ms < 1 << 53);
+        push_raw_member(out, ttl, &kept.map_or("null".into(), |ms| ms.to_string()));
         push_raw_member(out, poll, &self.poll.as_millis().to_string());
+    }
+}
+
+fn status(end: Option<&End>, is_asking: bool) -> &'static str {
+    match end {
+        Some(End::Completed(_)) => "completed",
+        Some(End::Failed(_)) => "failed",
+        Some(End::Cancelled) => "cancelled",
+        None if is_asking => "input_required",
+        None => "working",
     }
 }

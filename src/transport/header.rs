@@ -41,7 +41,7 @@ pub(super) fn check_params(
     let Some(params) = params.as_deref().filter(|_| method == "tools/call") else { return Ok(()) };
     let Ok(call) = serde_json::from_str::<Call<'_>>(params.get()) else { return Ok(()) };
     let Some(entry) = core.tools.lookup(&call.name) else { return Ok(()) };
-    let marked = &entry.about.input.headers;
+    let marked = &entry.item.input.headers;
     if marked.is_empty() {
         return Ok(());
     }

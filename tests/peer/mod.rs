@@ -7,6 +7,7 @@ pub(crate) mod hosted;
 mod http;
 pub(crate) mod message;
 pub(crate) mod pull;
+mod schema;
 mod session;
 mod ws;
 
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 pub(crate) use dispatch::{Dispatcher, in_mode, turn};
 pub(crate) use http::{Event, Events, Http, Response};
+pub(crate) use schema::Schema;
 pub(crate) use session::{Line, SseClient, Streamable};
 pub(crate) use ws::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Ws, handshake};
 

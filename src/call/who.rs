@@ -1,0 +1,35 @@
+//! Puts together what is known of the other side of a call.
+
+use crate::caller::Caller;
+use crate::protocol::{Meta, Revision};
+use crate::session::Session;
+
+/// Who sent a request.
+pub(crate) fn caller(
+    session: Option<&Session>,
+    revision: Revision,
+    meta: &Meta,
+    transport: &'static str,
+    remote: &str,
+    principal: Option<&str>,
+) -> Caller {
+    // A modern request says who it is itself; nothing may be inferred from earlier ones.
+    let client = match session.filter(|_| !revision.is_modern()) {
+        Some(session) => session.handshake().map(|settled| settled.client),
+        None => Some(meta.client.clone()),
+    };
+    let client = client.unwrap_or_default();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Caller {
+        principal: principal.unwrap_or_default().into(),
+        session: session.map(|session| session.id.chars().take(8).collect()).unwrap_or_default(),
+        client_name: client.name,
+        client_version: client.version,
+        protocol: revision.as_str(),
+        transport,
+        remote_addr: remote.into(),
+        traceparent: text(&meta.traceparent),
+        tracestate: text(&meta.tracestate),
+        baggage: text(&meta.baggage),
+    }
+}
