@@ -1216,8 +1216,9 @@ uint64_t emcp_call_deadline_ms(const emcp_call *call);
  *
  * `fn` runs on the thread that cancels, often the I/O thread: set a flag or wake somebody, and
  * return. With EMCP_F_HOST it runs inside emcp_dispatch(), never at once. It does not run after
- * emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK, nor after emcp_destroy(); when
- * they return EMCP_E_CANCELED it may be running, so keep what `user` points to until it has run.
+ * emcp_finish(), a function that fails the call or emcp_need_input() returned EMCP_OK, nor after
+ * emcp_destroy(); when they return EMCP_E_CANCELED it may be running, so keep what `user` points
+ * to until it has run. A function that asks registers it again when it is called again.
  *
  * Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
  * when `fn` is NULL.   Since 0.1 */

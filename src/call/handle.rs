@@ -79,7 +79,8 @@ impl CallHandle {
 
     /// Runs `callback` once if the call is cancelled, on the thread that cancels it; at once if
     /// that has happened already. It must be quick: it may hold up the I/O thread. In host mode
-    /// [`Server::dispatch`](crate::Server::dispatch) runs it, soon.
+    /// [`Server::dispatch`](crate::Server::dispatch) runs it, soon. It is forgotten when the call
+    /// has been answered, and when it asks.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {
         let mut callbacks = lock(&self.0.on_cancel);
         // A cancellation that comes from here on waits for the lock and finds the callback.
