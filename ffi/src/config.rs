@@ -192,8 +192,8 @@ unsafe impl Sized32 for emcp_config {}
 /// `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
 ///
 /// Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
-/// a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, a secret is too short, or a text is impossible; EMCP_E_ABI when the
-/// program was built for a newer library.   Since 0.1
+/// a flag is unknown, EMCP_F_NO_IO_THREAD or a previous secret comes alone, a secret is too short,
+/// or a text is impossible; EMCP_E_ABI when the program was built for a newer library.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_create(
     config: *const emcp_config,
