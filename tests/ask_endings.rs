@@ -218,7 +218,7 @@ fn a_cancelled_call_withdraws_its_question() {
 
 #[test]
 fn a_question_has_its_time() {
-    let asking = asking(Limits { ask_time: Duration::from_millis(50), ..limits() });
+    let asking = asking(Limits { ask_time: Duration::from_millis(250), ..limits() });
     for mut client in Talker::each_legacy(&asking.host, &form()) {
         let (mut posted, id) = begin(&mut client, 1);
         assert_withdrawn(&client.next(&mut posted), &id);
@@ -238,7 +238,7 @@ fn a_question_has_its_time() {
 /// not read.
 #[test]
 fn a_question_is_withdrawn_where_it_was_asked() {
-    let asking = asking(Limits { ask_time: Duration::from_millis(50), ..limits() });
+    let asking = asking(Limits { ask_time: Duration::from_millis(250), ..limits() });
     let session = Streamable::open_with(&asking.host, NEWEST, &form());
     let mut events = session.get(None);
     let mut headers = session.headers();
