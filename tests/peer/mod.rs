@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 pub(crate) use dispatch::{Dispatcher, in_mode, turn};
 pub(crate) use http::{Event, Events, Http, Response};
 pub(crate) use schema::Schema;
-pub(crate) use session::{Line, SseClient, Streamable};
+pub(crate) use session::{Exchange, Incoming, Line, SseClient, Streamable};
 pub(crate) use talk::{Answer, Posted, Talk, Talker, accept, form, response};
 pub(crate) use ws::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Ws, handshake};
 
