@@ -129,6 +129,11 @@ fn rich_result() -> ToolResult {
 }
 
 impl Host {
+    /// Has a server of [`host_of`] dispatched where that is to be done.
+    pub(crate) fn dispatch(&mut self) {
+        self.dispatcher = Dispatcher::start(&self.server);
+    }
+
     /// The next call of `hold` that has started.
     pub(crate) fn held(&self) -> Call {
         self.held.lock().unwrap().recv_timeout(PATIENCE).expect("no call of hold arrived")
