@@ -66,8 +66,7 @@
  *   prompts and completions run on worker threads, several at once, on stacks of 512 KiB; a call
  *   that waits for an answer of its user holds none. The other callbacks run wherever they are
  *   needed. With EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only
- *   the functions of an emcp_io run where sockets are read and written, and the `allow` hook where
- *   messages come in.
+ *   the functions of an emcp_io run where sockets are read and written.
  *
  *   Inside a callback every function may be called but those that would wait for callbacks or for
  *   clients: emcp_stop, emcp_drain, emcp_dispatch and emcp_*_wait return EMCP_E_BUSY there, as may
@@ -287,9 +286,9 @@ typedef struct emcp_config {
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
  * a flag is unknown, EMCP_F_NO_IO_THREAD or a previous secret comes alone, a secret is too short,
- * or a text is impossible; EMCP_E_ABI when the program was built for a newer library.   Since 0.1 */
-int32_t emcp_create(const emcp_config *config,
-                    emcp_server **out);
+ * or a text is impossible; EMCP_E_ABI when the program was built for a newer library.   Since 0.1
+ */
+int32_t emcp_create(const emcp_config *config, emcp_server **out);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Running a server                                                                               */
@@ -1497,7 +1496,8 @@ int32_t emcp_answer_text(const emcp_call *call, const char *key, emcp_str *out);
 /* Keeps bytes for the next time that the function is called; emcp_kept() gives them back. A client
  * of revision 2026-07-28 carries them: it can read them, but not change them unnoticed.
  *
- * Returns EMCP_OK; EMCP_E_LIMIT when max_state_bytes has no room for it; EMCP_E_INVALID.   Since 0.1 */
+ * Returns EMCP_OK; EMCP_E_LIMIT when max_state_bytes has no room for it; EMCP_E_INVALID.   Since 0.1
+ */
 int32_t emcp_keep(emcp_call *call, const void *data, size_t len);
 
 /* Gives what was kept when the function was called the last time; empty the first time. The view

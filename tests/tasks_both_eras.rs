@@ -20,6 +20,9 @@ const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 const ASK: &str = r#"{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}"#;
 
 /// What a client says that takes tasks and can fill in forms.
+/// How a function ends its call; tells whether anybody still waited.
+type End = fn(Call) -> bool;
+
 fn tasks_and_form() -> Value {
     json!({ "elicitation": { "form": {} }, "extensions": { EXTENSION: {} } })
 }
@@ -225,7 +228,7 @@ fn a_modern_task_from_its_handle_to_its_result() {
 #[test]
 fn a_failure_of_the_tool_is_a_result_and_a_protocol_error_is_a_failure() {
     let tasks = serving();
-    let ends: [(&str, fn(Call) -> bool); 3] = [
+    let ends: [(&str, End); 3] = [
         ("completed", |call| call.reply(ToolResult::error("broken"))),
         ("completed", |call| call.fail("broken")),
         ("failed", |call| call.fail_rpc(-32000, "broken", None)),

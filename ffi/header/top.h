@@ -66,8 +66,7 @@
  *   prompts and completions run on worker threads, several at once, on stacks of 512 KiB; a call
  *   that waits for an answer of its user holds none. The other callbacks run wherever they are
  *   needed. With EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only
- *   the functions of an emcp_io run where sockets are read and written, and the `allow` hook where
- *   messages come in.
+ *   the functions of an emcp_io run where sockets are read and written.
  *
  *   Inside a callback every function may be called but those that would wait for callbacks or for
  *   clients: emcp_stop, emcp_drain, emcp_dispatch and emcp_*_wait return EMCP_E_BUSY there, as may
