@@ -189,18 +189,21 @@ fn the_hook_hears_who_asks_for_what() {
     send(&peer, &initialize("0", NEWEST));
     next(&peer);
     heard.lock().unwrap().clear();
-    for (method, params, item, name) in [
-        ("tools/call", json!({ "name": "1open" }), Item::Tool, "1open"),
-        ("resources/read", json!({ "uri": "log://1open" }), Item::Resource, "log://1open"),
-        ("resources/read", json!({ "uri": "t1open://x" }), Item::Resource, "t1open://x"),
-        ("resources/subscribe", json!({ "uri": "t1open://x" }), Item::Resource, "t1open://x"),
-        ("prompts/get", json!({ "name": "1open" }), Item::Prompt, "1open"),
+    // The URI, and then the template that it fits.
+    let fitting = [(Item::Resource, "t1open://x"), (Item::Template, "t1open://{a}")];
+    for (method, params, asked) in [
+        ("tools/call", json!({ "name": "1open" }), &[(Item::Tool, "1open")][..]),
+        ("resources/read", json!({ "uri": "log://1open" }), &[(Item::Resource, "log://1open")]),
+        ("resources/read", json!({ "uri": "t1open://x" }), &fitting),
+        ("resources/subscribe", json!({ "uri": "t1open://x" }), &fitting),
+        ("prompts/get", json!({ "name": "1open" }), &[(Item::Prompt, "1open")]),
     ] {
         send(&peer, &request("1", method, &params));
         assert!(next(&peer)["result"].is_object());
         let caller = ("alice".to_owned(), "websocket", "peer".to_owned());
         let heard = std::mem::take(&mut *heard.lock().unwrap());
-        assert_eq!(heard, [(caller, item, name.to_owned())], "{method}");
+        let asked = asked.iter().map(|(item, name)| (caller.clone(), *item, (*name).to_owned()));
+        assert_eq!(heard, asked.collect::<Vec<_>>(), "{method}");
     }
     for method in ["ping", "logging/setLevel"] {
         send(&peer, &request("1", method, &json!({ "level": "info" })));
