@@ -1,9 +1,9 @@
 # make            builds the library and the example programs
 # make run        serves this machine's metrics on 127.0.0.1:19990 (PORT= overrides)
-# make test       runs every check; needs Rust, a C compiler, make, node and python, nothing else
+# make test       runs every check; needs Rust, a C compiler, make, node and python, fetches the rest
 # make bench      measures CPU and memory per call and per idle client
 # make install    DESTDIR= PREFIX=/usr/local
-# Parts of test:  lint  test-rust  test-c  test-clients  conformance  test-hosts
+# Parts of test:  lint  test-rust  test-c  conformance  test-clients  test-apps  test-hosts
 # make collectd-plugin  builds build/collectd/mcp.so; test-collectd runs it in a real collectd
 # make header     regenerates include/emcp.h from the doc comments in ffi/
 
@@ -55,6 +55,7 @@ run: $(BUILD)/sysmond
 	@exec $(BUILD)/sysmond --listen 127.0.0.1:$(PORT)
 
 include tests/c/tests.mk
+include tests/apps/apps.mk
 include tests/hosts/hosts.mk
 include tests/hosts/conformance_mhd.mk
 include integrations/collectd/collectd.mk
@@ -66,8 +67,9 @@ test:
 	$(MAKE) test-c
 	$(MAKE) conformance
 	$(MAKE) test-clients
+	$(MAKE) test-apps
 	$(MAKE) test-hosts
-	@echo "every part passed: lint, test-rust, test-c, conformance, test-clients, test-hosts"
+	@echo "every part passed: lint, test-rust, test-c, conformance, test-clients, test-apps, test-hosts"
 
 lint:
 	$(CARGO) fmt --all --check
@@ -76,9 +78,9 @@ lint:
 
 # What also passes where the host's one thread runs everything. The other tests have tool functions
 # that wait for what happens meanwhile.
-HOST_MODE_TESTS := any_split batches cancellation hostile_replies hostile_requests isolation \
-  list_changed modern pre_checks replies sessions shapes sse transcripts unfinished \
-  websocket
+HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras batches cancellation \
+  hostile_replies hostile_requests isolation list_changed modern pre_checks replies resource_uris \
+  sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket
 
 # The C layer's tests compare the header and the exported symbols with the built library.
 test-rust: lib
@@ -89,6 +91,8 @@ test-rust: lib
 
 conformance: $(BUILD)/conformance-host conformance-suite
 	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
+	python3 tests/docs/protocol.py docs/protocol.md \
+	  $(BUILD)/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js
 
 conformance-suite:
 	@mkdir -p $(BUILD)/conformance
@@ -97,7 +101,7 @@ conformance-suite:
 	    cd $(BUILD)/conformance && npm ci --no-audit --no-fund --loglevel=error && \
 	    cp package-lock.json installed; }
 
-test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host
+test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host | valgrind-present
 	CARGO="$(CARGO)" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
 
 # The C host shows the C layer and the pool; the Rust one adds a tool that runs inline.

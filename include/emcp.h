@@ -1,9 +1,11 @@
 /* emcp.h - MCP, the Model Context Protocol, for programs written in C.
  *
  * A program that runs for a long time, such as a daemon, tells AI clients what it knows and lets
- * them use it: it adds tools, functions with a name and described arguments, to a server inside
- * itself. Streamable HTTP, HTTP+SSE and WebSocket clients of every protocol revision reach them on
- * one path.
+ * them use it. To a server inside itself it adds tools, functions with a name and described
+ * arguments that a model calls; resources, which clients read and subscribe to; and prompts, which
+ * people choose. Each may ask the user or the client's model before it answers, and a tool that
+ * takes long may go on as a task. Streamable HTTP, HTTP+SSE and WebSocket clients of every protocol
+ * revision reach them on one path; docs/features.md has recipes.
  *
  * A complete program; cc hello.c -lemcp
  *
@@ -33,8 +35,13 @@
  *     }
  *
  * Lifecycle
- *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_listen > emcp_start > emcp_stop >
- *   emcp_destroy. Tools come and go at any time. A stopped server may be started again.
+ *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_resource_add, emcp_prompt_add, emcp_listen >
+ *   emcp_start > emcp_stop > emcp_destroy. Tools, resources and prompts come and go at any time. A
+ *   stopped server may be started again; tasks, and questions that wait, end with the stop.
+ *
+ *   A call begins with its function and ends with its one answer. A function that asks something
+ *   runs again, from its start, when it is answered; emcp_keep() carries over what it needs. One
+ *   that returns EMCP_PENDING is answered later by whoever holds a reference.
  *
  *   A program with a server of its own need not listen. While the server runs it hands over sockets
  *   or its TLS (emcp_adopt_fd), bytes (emcp_conn_open), requests that it has parsed
@@ -44,26 +51,28 @@
  *
  * Ownership
  *   Whatever goes in is copied, but for the `user` pointers. Views (emcp_str) that come out are
- *   valid as long as the object they were asked of, or for the callback that got them. A pointer to
- *   a handle is one that emcp has given out and that was not freed since; a pointer to a struct
- *   says its true size in its first field; text is NUL-terminated UTF-8 or comes with its length.
- *   emcp checks for NULL and cannot check the rest.
+ *   valid as long as the object they were asked of, or for the callback that got them: arguments,
+ *   answers and what was kept as long as the call. A pointer to a handle is one that emcp has given
+ *   out and that was not freed since; a pointer to a struct says its true size in its first field;
+ *   text is NUL-terminated UTF-8 or comes with its length. emcp checks for NULL and cannot check
+ *   the rest.
  *
  * Threads
  *   Every function may be called from any thread at the same time, unless it says otherwise; only
  *   emcp_destroy is for when nobody else uses the server, and an emcp_json, emcp_http or emcp_conn
  *   is for one thread at a time.
  *
- *   Callbacks are all functions of the program that emcp calls. Tool functions run on worker
- *   threads, several at once, on stacks of 512 KiB; the others run wherever they are needed. With
- *   EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only the
- *   functions of an emcp_io run where sockets are read and written.
+ *   Callbacks are all functions of the program that emcp calls. The functions of tools, resources,
+ *   prompts and completions run on worker threads, several at once, on stacks of 512 KiB; a call
+ *   that waits for an answer of its user holds none. The other callbacks run wherever they are
+ *   needed. With EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only
+ *   the functions of an emcp_io run where sockets are read and written.
  *
  *   Inside a callback every function may be called but those that would wait for callbacks or for
  *   clients: emcp_stop, emcp_drain, emcp_dispatch and emcp_*_wait return EMCP_E_BUSY there, as may
- *   emcp_tool_remove, and emcp_destroy leaves the server alone. Outside, hold no lock that a
- *   callback takes while you call a function that waits. Neither longjmp() nor a C++ exception may
- *   leave a callback.
+ *   emcp_*_remove, and emcp_destroy leaves the server alone. Outside, hold no lock that a callback
+ *   takes while you call a function that waits. Neither longjmp() nor a C++ exception may leave a
+ *   callback.
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or
@@ -252,6 +261,8 @@ typedef struct emcp_config {
     /* Completions per second of one principal, or else of one address. Default 20. */
     uint32_t max_completions_per_second;
     uint32_t max_rounds; /* Times that one call may ask. Default 16. */
+    /* Calls that wait for answers. Default 256: they do not count in max_calls. */
+    uint32_t max_parked;
     /* Bytes that a call may remember between its questions, answers included. Default 64 KiB:
      * clients of revision 2026-07-28 carry them. */
     uint32_t max_state_bytes;
@@ -260,7 +271,8 @@ typedef struct emcp_config {
     uint32_t state_ttl_ms;
     /* Milliseconds that older clients have to answer. Default 5 minutes. */
     uint32_t ask_timeout_ms;
-    /* Tasks that run or whose end is kept; the oldest ended one makes room. Default 256. */
+    /* Tasks that run or whose end is kept; the oldest ended one makes room. At most half of max_calls
+     * run at once. Default 256. */
     uint32_t max_tasks;
     uint32_t max_task_bytes; /* Bytes of results that ended tasks keep. Default 64 MiB. */
     /* Milliseconds of a task whose tool has no timeout_ms. Default 1 hour. */
@@ -269,7 +281,6 @@ typedef struct emcp_config {
     uint32_t task_ttl_ms;
     /* Milliseconds between two looks of a client at a task, as it is advised. Default 1000. */
     uint32_t task_poll_ms;
-    uint32_t reserved; /* 0. */
     /* Signs what clients of revision 2026-07-28 carry between two questions: at least 32 bytes of
      * text, the same in all servers behind one address. Default: random, so that a restart forgets
      * the questions that are under way. */
@@ -284,10 +295,10 @@ typedef struct emcp_config {
  * `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
  *
  * Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
- * a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, a secret is too short, or a text is impossible; EMCP_E_ABI when the
- * program was built for a newer library.   Since 0.1 */
-int32_t emcp_create(const emcp_config *config,
-                    emcp_server **out);
+ * a flag is unknown, EMCP_F_NO_IO_THREAD or a previous secret comes alone, a secret is too short,
+ * or a text is impossible; EMCP_E_ABI when the program was built for a newer library.   Since 0.1
+ */
+int32_t emcp_create(const emcp_config *config, emcp_server **out);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Running a server                                                                               */
@@ -1226,7 +1237,7 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_KIND_PROMPT 3 /* A prompt. */
 /* A completion, of an argument of a prompt or a variable of a template. */
 #define EMCP_KIND_COMPLETION 4
-#define EMCP_KIND_TEMPLATE 5 /* A template in a list; in the `allow` hook alone. */
+#define EMCP_KIND_TEMPLATE 5 /* A template and what fits it; in the `allow` hook alone. */
 
 /* Who calls. Only `principal`, `scopes`, `transport` and `remote_addr` are facts; the rest is what
  * the client says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
@@ -1287,8 +1298,9 @@ uint64_t emcp_call_deadline_ms(const emcp_call *call);
  *
  * `fn` runs on the thread that cancels, often the I/O thread: set a flag or wake somebody, and
  * return. With EMCP_F_HOST it runs inside emcp_dispatch(), never at once. It does not run after
- * emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK, nor after emcp_destroy(); when
- * they return EMCP_E_CANCELED it may be running, so keep what `user` points to until it has run.
+ * emcp_finish(), a function that fails the call or emcp_need_input() returned EMCP_OK, nor after
+ * emcp_destroy(); when they return EMCP_E_CANCELED it may be running, so keep what `user` points
+ * to until it has run. A function that asks registers it again when it is called again.
  *
  * Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
  * when `fn` is NULL.   Since 0.1 */
@@ -1567,7 +1579,8 @@ int32_t emcp_answer_text(const emcp_call *call, const char *key, emcp_str *out);
 /* Keeps bytes for the next time that the function is called; emcp_kept() gives them back. A client
  * of revision 2026-07-28 carries them: it can read them, but not change them unnoticed.
  *
- * Returns EMCP_OK; EMCP_E_LIMIT above max_state_bytes; EMCP_E_INVALID.   Since 0.1 */
+ * Returns EMCP_OK; EMCP_E_LIMIT when max_state_bytes has no room for it; EMCP_E_INVALID.   Since 0.1
+ */
 int32_t emcp_keep(emcp_call *call, const void *data, size_t len);
 
 /* Gives what was kept when the function was called the last time; empty the first time. The view

@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
 use crate::changes::Changes;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hooks::Item;
 use crate::identity::{Identity, Introduction};
 use crate::input::Keys;
@@ -171,12 +171,13 @@ impl Core {
             Run::Pool => Env::new(limits),
             Run::Host => Env::for_host(limits),
         };
+        let previous = options.state_secret_previous.as_ref().map(Secret::reveal);
         let keys = match &options.state_secret {
-            None => Keys::random()?,
-            Some(secret) => {
-                let previous = options.state_secret_previous.as_ref().map(Secret::reveal);
-                Keys::from_secrets(secret.reveal(), previous)?
+            Some(secret) => Keys::from_secrets(secret.reveal(), previous)?,
+            None if previous.is_some() => {
+                return Err(Error::Config("previous state secret without a state secret".into()));
             }
+            None => Keys::random()?,
         };
         let offers = Offers::default();
         offers.resources.store(options.resources, Relaxed);

@@ -96,7 +96,7 @@ pub enum Item {
     Tool,
     /// A resource, by its URI, also one that fits a template.
     Resource,
-    /// A template in the list of templates, by its text.
+    /// A template, by its text: asked for the list of templates and for what fits it.
     Template,
     /// A prompt, by its name.
     Prompt,

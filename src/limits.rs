@@ -35,10 +35,14 @@ pub struct Limits {
     /// Times that one call may ask the user or the model. Default 16: a function that asks for ever
     /// would hold its call for ever.
     pub rounds: usize,
+    /// Calls that wait for answers of the user or the model, in the whole server. Default 256: people
+    /// take their time, and calls that nobody is asked for must not wait for them.
+    pub parked: usize,
     /// Bytes that a call may remember between its questions, answers included. Default 64 KiB: a
     /// modern client carries them in each request.
     pub state_bytes: usize,
-    /// Tasks that run or whose end is kept. Default 256; the oldest ended one makes room.
+    /// Tasks that run or whose end is kept. Default 256; the oldest ended one makes room. Not more
+    /// run at once than half of `calls`: the other half is for clients that wait.
     pub tasks: usize,
     /// Bytes of results that ended tasks keep. Default 64 MiB, oldest first out.
     pub task_bytes: usize,
@@ -125,6 +129,7 @@ impl Default for Limits {
             listens: 1024,
             subscriptions: 256,
             rounds: 16,
+            parked: 256,
             state_bytes: 64 * 1024,
             tasks: 256,
             task_bytes: 64 * 1024 * 1024,

@@ -135,3 +135,34 @@ fn a_caller_is_described_by_its_own_transport_and_handshake() {
     let caller = host.held().caller().clone();
     assert_eq!((caller.protocol, &*caller.client_name, &*caller.session), (MODERN, "", ""));
 }
+
+#[test]
+fn the_trace_context_of_a_request_reaches_its_call_on_each_transport() {
+    let host = host();
+    let context = json!({
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "tracestate": "vendor=1",
+        "baggage": "user=7",
+    });
+    let has_context = |held: &emcp::Call| {
+        let caller = held.caller();
+        assert_eq!(*caller.traceparent, context["traceparent"]);
+        assert_eq!(*caller.tracestate, context["tracestate"]);
+        assert_eq!(*caller.baggage, context["baggage"]);
+    };
+    let params = json!({"name": "hold", "_meta": context});
+    for mut line in Line::each(&host, NEWEST) {
+        let mut incoming = line.send(&request("1", "tools/call", &params));
+        let held = host.held();
+        has_context(&held);
+        held.reply(ToolResult::text("done"));
+        incoming.json();
+    }
+    let mut params = claim(json!({"name": "hold"}));
+    let members = context.as_object().expect("an object").clone();
+    params["_meta"].as_object_mut().expect("the claim").extend(members);
+    let mut headers = modern_headers("tools/call");
+    headers.push(("Mcp-Name", "hold"));
+    let _modern = host.post(&headers, &request("1", "tools/call", &params));
+    has_context(&host.held());
+}

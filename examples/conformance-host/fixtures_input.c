@@ -67,9 +67,18 @@ static int has_kept(const emcp_call *call, const char *state)
     return kept.n == strlen(state) && memcmp(kept.p, state, kept.n) == 0;
 }
 
+static int32_t put_said(emcp_call *call, const char *key, const char *before)
+{
+    emcp_str said;
+
+    if (emcp_answer_text(call, key, &said) < 0)
+        return emcp_fail(call, "the model has answered without a text");
+    return fixtures_put(call, before, said, "");
+}
+
 static int32_t sampling(emcp_call *call, void *user)
 {
-    emcp_str prompt, answer;
+    emcp_str prompt;
 
     (void)user;
     /* As JSON text, quotes included: it goes into JSON as it is. */
@@ -79,11 +88,9 @@ static int32_t sampling(emcp_call *call, void *user)
     char *params = fixtures_join(SAMPLING_START, prompt, SAMPLING_END);
     if (params == NULL)
         return EMCP_E_LIMIT;
-    status = emcp_need_sampling(call, "response", params, &answer);
+    status = emcp_need_sampling(call, "response", params, NULL);
     free(params);
-    if (status != EMCP_OK)
-        return status;
-    return fixtures_put(call, "LLM response: ", answer, "");
+    return status == EMCP_OK ? put_said(call, "response", "LLM response: ") : status;
 }
 
 static int32_t elicitation(emcp_call *call, void *user)
@@ -141,14 +148,10 @@ static int32_t input_elicitation(emcp_call *call, void *user)
 
 static int32_t input_sampling(emcp_call *call, void *user)
 {
-    emcp_str answer;
-
     (void)user;
     int32_t status = emcp_need_sampling(call, "capital_question",
-                                        SAMPLING_OF("What is the capital of France?"), &answer);
-    if (status != EMCP_OK)
-        return status;
-    return fixtures_put(call, "The model says: ", answer, "");
+                                        SAMPLING_OF("What is the capital of France?"), NULL);
+    return status == EMCP_OK ? put_said(call, "capital_question", "The model says: ") : status;
 }
 
 static int32_t input_list_roots(emcp_call *call, void *user)

@@ -1,46 +1,38 @@
-/* Writes alerts as JSON. An answer to a tool call would use emcp_json; this text also becomes an
- * embedded resource of a prompt. */
+/* Writes alerts as JSON. */
 #include "alerts_json.h"
 
-static void add_str(struct text *out, const char *key, const char *value)
-{
-    text_addf(out, ",\"%s\":", key);
-    text_add_json_str(out, value);
-}
+#include "tools.h"
 
-static void add_number(struct text *out, const char *key, double value)
+void alert_json(emcp_json *json, const struct alert *alert)
 {
-    text_addf(out, ",\"%s\":", key);
-    text_add_json_number(out, value);
-}
-
-void alert_json(struct text *out, const struct alert *alert)
-{
-    text_addf(out, "{\"id\":");
-    text_add_json_str(out, alert->id);
-    add_str(out, "state", alert_state_name(alert->state));
-    text_addf(out, ",\"since\":%lld", (long long)alert->since);
+    emcp_json_obj(json);
+    member_str(json, "id", alert->id);
+    member_str(json, "state", alert_state_name(alert->state));
+    member_i64(json, "since", alert->since);
     if (alert->silenced_until)
-        text_addf(out, ",\"silenced_until\":%lld", (long long)alert->silenced_until);
-    add_str(out, "description", alert->description);
-    add_str(out, "metric", alert->metric);
-    add_number(out, "value", alert->value);
-    add_str(out, "unit", alert->unit);
-    add_number(out, "warning", alert->warning);
-    add_number(out, "critical", alert->critical);
-    text_addf(out, "}");
+        member_i64(json, "silenced_until", alert->silenced_until);
+    member_str(json, "description", alert->description);
+    member_str(json, "metric", alert->metric);
+    member_number(json, "value", alert->value);
+    member_str(json, "unit", alert->unit);
+    member_number(json, "warning", alert->warning);
+    member_number(json, "critical", alert->critical);
+    emcp_json_end(json);
 }
 
-size_t alerts_json(struct text *out, const struct alert *rows, size_t len, size_t wanted,
+size_t alerts_json(emcp_json *json, const struct alert *rows, size_t len, size_t wanted,
                    size_t budget)
 {
     size_t shown = 0;
-    text_addf(out, "{\"raised\":%zu,\"total\":%zu,\"alerts\":[", alerts_raised(rows, len), len);
-    for (; shown < wanted && out->len < budget; shown++) {
-        text_addf(out, "%s", shown > 0 ? "," : "");
-        alert_json(out, &rows[shown]);
-    }
-    text_addf(out, "]}");
+    emcp_json_obj(json);
+    member_i64(json, "raised", (int64_t)alerts_raised(rows, len));
+    member_i64(json, "total", (int64_t)len);
+    emcp_json_key(json, "alerts");
+    emcp_json_arr(json);
+    while (shown < wanted && emcp_json_len(json) < budget)
+        alert_json(json, &rows[shown++]);
+    emcp_json_end(json);
+    emcp_json_end(json);
     return shown;
 }
 

@@ -100,18 +100,18 @@ static int32_t read_catalog(emcp_call *call, void *user)
     return emcp_json_commit(json);
 }
 
-void resources_write_alerts(struct sysmond *sysmond, struct text *out)
+void resources_write_alerts(struct sysmond *sysmond, emcp_json *json)
 {
     struct alert rows[ALERTS_MAX];
     size_t len = alerts_list(sysmond->alerts, rows);
-    alerts_json(out, rows, len, alerts_not_ok(rows, len), SIZE_MAX);
+    alerts_json(json, rows, len, alerts_not_ok(rows, len), SIZE_MAX);
 }
 
 static int32_t read_alerts(emcp_call *call, void *user)
 {
-    struct text json = {0};
-    resources_write_alerts(user, &json);
-    return commit_text(call, &json);
+    emcp_json *json = emcp_json_begin(call);
+    resources_write_alerts(user, json);
+    return emcp_json_commit(json);
 }
 
 static int32_t read_alert(emcp_call *call, void *user)
@@ -122,9 +122,9 @@ static int32_t read_alert(emcp_call *call, void *user)
     argument_name(call, "id", id, sizeof id);
     if (!alerts_find(sysmond->alerts, id, &alert))
         return emcp_fail_not_found(call);
-    struct text json = {0};
-    alert_json(&json, &alert);
-    return commit_text(call, &json);
+    emcp_json *json = emcp_json_begin(call);
+    alert_json(json, &alert);
+    return emcp_json_commit(json);
 }
 
 static int32_t read_config(emcp_call *call, void *user)

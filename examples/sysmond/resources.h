@@ -16,7 +16,7 @@ void resources_alert_changed(const struct alert *alert, void *user);
 void resources_log_grew(void *user);
 
 /* Writes what ALERTS_URI holds. */
-void resources_write_alerts(struct sysmond *sysmond, struct text *out);
+void resources_write_alerts(struct sysmond *sysmond, emcp_json *json);
 
 /* Writes the URI of one alert, which clients can read. */
 #define RESOURCE_URI_MAX (16 + 3 * ALERT_ID_MAX) /* scheme, and each byte of an id as %XX */

@@ -1,8 +1,7 @@
-/* Growing text and safe copies of names. Of formats it knows how HTML and JSON escape. */
+/* Growing text and safe copies of names. Of formats it knows how HTML escapes. */
 #define _GNU_SOURCE
 #include "text.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,28 +62,6 @@ void text_add_html(struct text *text, const char *s)
         default: text_add(text, s, 1);
         }
     }
-}
-
-void text_add_json_str(struct text *text, const char *s)
-{
-    text_add(text, "\"", 1);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            text_addf(text, "\\%c", *s);
-        else if ((unsigned char)*s < 0x20)
-            text_addf(text, "\\u%04x", (unsigned char)*s);
-        else
-            text_add(text, s, 1);
-    }
-    text_add(text, "\"", 1);
-}
-
-void text_add_json_number(struct text *text, double value)
-{
-    if (isfinite(value))
-        text_addf(text, "%.6g", value);
-    else
-        text_add(text, "null", 4);
 }
 
 void text_free(struct text *text)

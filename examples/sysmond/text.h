@@ -19,10 +19,6 @@ void text_add(struct text *text, const char *bytes, size_t len);
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Adds a NUL-terminated string with the five HTML specials escaped. */
 void text_add_html(struct text *text, const char *s);
-/* Add JSON values: a string with its quotes, and a number of six significant digits or null for
- * NaN. Where a call is answered emcp_json does this; here JSON becomes part of something else. */
-void text_add_json_str(struct text *text, const char *s);
-void text_add_json_number(struct text *text, double value);
 void text_free(struct text *text);
 
 /* Writes a unix time as MCP wants dates: "2026-11-28T12:00:00Z". */

@@ -125,14 +125,6 @@ bool argument_metric(struct sysmond *sysmond, emcp_call *call, struct metric *ou
     return false;
 }
 
-int32_t commit_text(emcp_call *call, struct text *json)
-{
-    int32_t status = json->failed ? emcp_fail(call, "sysmond is out of memory. Try again later.")
-                                  : emcp_put_json(call, json->p, json->len);
-    text_free(json);
-    return status;
-}
-
 void member_str(emcp_json *json, const char *key, const char *value)
 {
     emcp_json_key(json, key);

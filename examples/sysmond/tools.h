@@ -33,9 +33,6 @@ void argument_name(const emcp_call *call, const char *key, char *out, size_t cap
  * ids and returns false; the tool then returns EMCP_OK. */
 bool argument_metric(struct sysmond *sysmond, emcp_call *call, struct metric *out);
 
-/* Answers with JSON that was written into `json`, and frees it. */
-int32_t commit_text(emcp_call *call, struct text *json);
-
 /* Writes a number with six significant digits, NaN as null. */
 void put_number(emcp_json *json, double value);
 

@@ -12,12 +12,9 @@ static int32_t list_alerts(emcp_call *call, void *user)
     struct alert rows[ALERTS_MAX];
     size_t len = alerts_list(sysmond->alerts, rows);
     size_t wanted = strcmp(state, "raised") == 0 ? alerts_raised(rows, len) : len;
-    struct text json = {0};
-    size_t shown = alerts_json(&json, rows, len, wanted, RESULT_BUDGET);
-    int32_t status = commit_text(call, &json);
-    if (status < 0 || shown == wanted)
-        return status;
-    return emcp_put_truncated(call, shown, wanted, NULL);
+    emcp_json *json = emcp_json_begin(call);
+    size_t shown = alerts_json(json, rows, len, wanted, RESULT_BUDGET);
+    return commit_rows(call, json, shown, wanted, NULL);
 }
 
 static const char output_schema[] =

@@ -1,9 +1,11 @@
 /* emcp.h - MCP, the Model Context Protocol, for programs written in C.
  *
  * A program that runs for a long time, such as a daemon, tells AI clients what it knows and lets
- * them use it: it adds tools, functions with a name and described arguments, to a server inside
- * itself. Streamable HTTP, HTTP+SSE and WebSocket clients of every protocol revision reach them on
- * one path.
+ * them use it. To a server inside itself it adds tools, functions with a name and described
+ * arguments that a model calls; resources, which clients read and subscribe to; and prompts, which
+ * people choose. Each may ask the user or the client's model before it answers, and a tool that
+ * takes long may go on as a task. Streamable HTTP, HTTP+SSE and WebSocket clients of every protocol
+ * revision reach them on one path; docs/features.md has recipes.
  *
  * A complete program; cc hello.c -lemcp
  *
@@ -33,8 +35,13 @@
  *     }
  *
  * Lifecycle
- *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_listen > emcp_start > emcp_stop >
- *   emcp_destroy. Tools come and go at any time. A stopped server may be started again.
+ *   emcp_create > emcp_set_hooks > emcp_tool_add, emcp_resource_add, emcp_prompt_add, emcp_listen >
+ *   emcp_start > emcp_stop > emcp_destroy. Tools, resources and prompts come and go at any time. A
+ *   stopped server may be started again; tasks, and questions that wait, end with the stop.
+ *
+ *   A call begins with its function and ends with its one answer. A function that asks something
+ *   runs again, from its start, when it is answered; emcp_keep() carries over what it needs. One
+ *   that returns EMCP_PENDING is answered later by whoever holds a reference.
  *
  *   A program with a server of its own need not listen. While the server runs it hands over sockets
  *   or its TLS (emcp_adopt_fd), bytes (emcp_conn_open), requests that it has parsed
@@ -44,26 +51,28 @@
  *
  * Ownership
  *   Whatever goes in is copied, but for the `user` pointers. Views (emcp_str) that come out are
- *   valid as long as the object they were asked of, or for the callback that got them. A pointer to
- *   a handle is one that emcp has given out and that was not freed since; a pointer to a struct
- *   says its true size in its first field; text is NUL-terminated UTF-8 or comes with its length.
- *   emcp checks for NULL and cannot check the rest.
+ *   valid as long as the object they were asked of, or for the callback that got them: arguments,
+ *   answers and what was kept as long as the call. A pointer to a handle is one that emcp has given
+ *   out and that was not freed since; a pointer to a struct says its true size in its first field;
+ *   text is NUL-terminated UTF-8 or comes with its length. emcp checks for NULL and cannot check
+ *   the rest.
  *
  * Threads
  *   Every function may be called from any thread at the same time, unless it says otherwise; only
  *   emcp_destroy is for when nobody else uses the server, and an emcp_json, emcp_http or emcp_conn
  *   is for one thread at a time.
  *
- *   Callbacks are all functions of the program that emcp calls. Tool functions run on worker
- *   threads, several at once, on stacks of 512 KiB; the others run wherever they are needed. With
- *   EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only the
- *   functions of an emcp_io run where sockets are read and written.
+ *   Callbacks are all functions of the program that emcp calls. The functions of tools, resources,
+ *   prompts and completions run on worker threads, several at once, on stacks of 512 KiB; a call
+ *   that waits for an answer of its user holds none. The other callbacks run wherever they are
+ *   needed. With EMCP_F_HOST callbacks run inside emcp_dispatch(), on the program's own thread; only
+ *   the functions of an emcp_io run where sockets are read and written.
  *
  *   Inside a callback every function may be called but those that would wait for callbacks or for
  *   clients: emcp_stop, emcp_drain, emcp_dispatch and emcp_*_wait return EMCP_E_BUSY there, as may
- *   emcp_tool_remove, and emcp_destroy leaves the server alone. Outside, hold no lock that a
- *   callback takes while you call a function that waits. Neither longjmp() nor a C++ exception may
- *   leave a callback.
+ *   emcp_*_remove, and emcp_destroy leaves the server alone. Outside, hold no lock that a callback
+ *   takes while you call a function that waits. Neither longjmp() nor a C++ exception may leave a
+ *   callback.
  *
  * Fork and signals
  *   Fork, or daemonize, before the first emcp_start. Afterwards a forked child may only exec or

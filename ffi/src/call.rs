@@ -96,7 +96,7 @@ pub const EMCP_KIND_RESOURCE: i32 = 2;
 pub const EMCP_KIND_PROMPT: i32 = 3;
 /// A completion, of an argument of a prompt or a variable of a template.
 pub const EMCP_KIND_COMPLETION: i32 = 4;
-/// A template in a list; in the `allow` hook alone.
+/// A template and what fits it; in the `allow` hook alone.
 pub const EMCP_KIND_TEMPLATE: i32 = 5;
 
 /// Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
@@ -194,8 +194,9 @@ pub unsafe extern "C" fn emcp_call_deadline_ms(call: *const emcp_call) -> u64 {
 ///
 /// `fn` runs on the thread that cancels, often the I/O thread: set a flag or wake somebody, and
 /// return. With EMCP_F_HOST it runs inside emcp_dispatch(), never at once. It does not run after
-/// emcp_finish(), emcp_fail() or emcp_fail_rpc() returned EMCP_OK, nor after emcp_destroy(); when
-/// they return EMCP_E_CANCELED it may be running, so keep what `user` points to until it has run.
+/// emcp_finish(), a function that fails the call or emcp_need_input() returned EMCP_OK, nor after
+/// emcp_destroy(); when they return EMCP_E_CANCELED it may be running, so keep what `user` points
+/// to until it has run. A function that asks registers it again when it is called again.
 ///
 /// Returns EMCP_OK; EMCP_E_STATE the second time and when the call is answered; EMCP_E_INVALID
 /// when `fn` is NULL.   Since 0.1

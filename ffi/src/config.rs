@@ -164,6 +164,8 @@ pub struct emcp_config {
     pub max_completions_per_second: u32,
     /// Times that one call may ask. Default 16.
     pub max_rounds: u32,
+    /// Calls that wait for answers. Default 256: they do not count in max_calls.
+    pub max_parked: u32,
     /// Bytes that a call may remember between its questions, answers included. Default 64 KiB:
     /// clients of revision 2026-07-28 carry them.
     pub max_state_bytes: u32,
@@ -172,7 +174,8 @@ pub struct emcp_config {
     pub state_ttl_ms: u32,
     /// Milliseconds that older clients have to answer. Default 5 minutes.
     pub ask_timeout_ms: u32,
-    /// Tasks that run or whose end is kept; the oldest ended one makes room. Default 256.
+    /// Tasks that run or whose end is kept; the oldest ended one makes room. At most half of max_calls
+    /// run at once. Default 256.
     pub max_tasks: u32,
     /// Bytes of results that ended tasks keep. Default 64 MiB.
     pub max_task_bytes: u32,
@@ -182,8 +185,6 @@ pub struct emcp_config {
     pub task_ttl_ms: u32,
     /// Milliseconds between two looks of a client at a task, as it is advised. Default 1000.
     pub task_poll_ms: u32,
-    /// 0.
-    pub reserved: u32,
     /// Signs what clients of revision 2026-07-28 carry between two questions: at least 32 bytes of
     /// text, the same in all servers behind one address. Default: random, so that a restart forgets
     /// the questions that are under way.
@@ -201,8 +202,8 @@ unsafe impl Sized32 for emcp_config {}
 /// `config`. On success `*out` is the server, to be freed with emcp_destroy(); otherwise NULL.
 ///
 /// Returns EMCP_OK; EMCP_E_INVALID when `config` or `out` is NULL, the name or version is missing,
-/// a flag is unknown, EMCP_F_NO_IO_THREAD comes alone, a secret is too short, or a text is impossible; EMCP_E_ABI when the
-/// program was built for a newer library.   Since 0.1
+/// a flag is unknown, EMCP_F_NO_IO_THREAD or a previous secret comes alone, a secret is too short,
+/// or a text is impossible; EMCP_E_ABI when the program was built for a newer library.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_create(
     config: *const emcp_config,
@@ -262,9 +263,6 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         | EMCP_F_KEY_IN_QUERY
         | EMCP_F_TRUST_UNIX
         | EMCP_F_KEYS_FILE_SHARED;
-    if config.reserved != 0 {
-        return Err(Failure::invalid("reserved is not 0"));
-    }
     if config.flags & !known != 0 {
         return Err(Failure::invalid(format!("config has unknown flags: {:#x}", config.flags)));
     }
@@ -346,6 +344,7 @@ fn limits(config: &emcp_config) -> Limits {
         limits.completions_per_second = config.max_completions_per_second;
     }
     count(&mut limits.rounds, config.max_rounds);
+    count(&mut limits.parked, config.max_parked);
     count(&mut limits.state_bytes, config.max_state_bytes);
     count(&mut limits.tasks, config.max_tasks);
     count(&mut limits.task_bytes, config.max_task_bytes);

@@ -250,7 +250,7 @@ pub unsafe extern "C" fn emcp_answer_text(
 /// Keeps bytes for the next time that the function is called; emcp_kept() gives them back. A client
 /// of revision 2026-07-28 carries them: it can read them, but not change them unnoticed.
 ///
-/// Returns EMCP_OK; EMCP_E_LIMIT above max_state_bytes; EMCP_E_INVALID.   Since 0.1
+/// Returns EMCP_OK; EMCP_E_LIMIT when max_state_bytes has no room for it; EMCP_E_INVALID.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_keep(call: *mut emcp_call, data: *const c_void, len: usize) -> i32 {
     guard_status(|| {

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
-use super::{Call, CallState, TASKS_REQUIRED};
+use super::{Call, CallState, Parked, TASKS_REQUIRED};
 use crate::cancel::{Cancel, CancelReason};
 use crate::content::Extra;
 use crate::error::{Error, Result};
@@ -61,7 +61,13 @@ impl CallState {
         if !self.forget_callbacks() {
             return false;
         }
-        *lock(&self.parked) = Some(call);
+        let parked = match Parked::park(call) {
+            Ok(parked) => parked,
+            Err(call) => {
+                return call.fail("too many calls wait for answers; try again later");
+            }
+        };
+        *lock(&self.parked) = Some(parked);
         self.set_time(self.env.limits.ask_time);
         // Whoever ended the call before it was parked has found nothing to drop.
         if lock(&self.sink).is_none() {
@@ -129,9 +135,13 @@ impl CallState {
         for (id, key, text) in requests {
             // Sent under the lock of the sink: nothing may follow the answer.
             let sink = lock(&self.sink);
-            let sent = sink.as_ref().is_some_and(|sink| sink.ask(text.clone()));
+            let is_reached = sink.as_ref().map(|sink| sink.ask(text.clone()) || session.ask(text));
+            if is_reached == Some(true) {
+                lock(&self.asking).sent(&key, id);
+            }
             drop(sink);
-            if !sent && !session.ask(text) && session.asked.forget(id) {
+            // Ended meanwhile: then nobody is to be asked.
+            if is_reached != Some(true) && session.asked.forget(id) && is_reached.is_some() {
                 let unreachable = r#"{"message":"it has no stream open on which it can be asked"}"#;
                 // A literal object is JSON.
                 if let Ok(error) = serde_json::from_str::<&RawValue>(unreachable) {
@@ -144,11 +154,10 @@ impl CallState {
     /// A request for each open question: its id, the question's key and the text.
     fn make_requests(self: &Arc<Self>, session: &Session) -> Vec<(u64, String, String)> {
         let mut asking = lock(&self.asking);
-        let open = asking.begin_round().iter_mut();
+        let open = asking.begin_round().iter();
         let waiting: Weak<CallState> = Arc::downgrade(self);
         open.map(|open| {
             let id = session.asked.register(waiting.clone(), &open.key);
-            open.request = Some(id);
             let params = open.question.params(self.revision, &question_id());
             (id, open.key.clone(), write::request(id, open.question.method(), &params))
         })
@@ -160,15 +169,13 @@ impl CallState {
         let open = lock(&self.asking).give_up();
         let Some(session) = &self.session else { return };
         for id in open.into_iter().filter_map(|open| open.request) {
-            if session.asked.forget(id) {
-                let params = format!(r#"{{"requestId":{id},"reason":"the call has ended"}}"#);
-                sink.notify(write::notification("notifications/cancelled", &params));
-            }
+            session.withdraw(id, sink);
         }
     }
 
     fn resume(&self) {
-        let Some(call) = lock(&self.parked).take() else { return };
+        let Some(parked) = lock(&self.parked).take() else { return };
+        let Some(call) = parked.unpark() else { return };
         self.set_time(self.time());
         if let Some(task) = self.task.get() {
             task.changed();
@@ -212,9 +219,10 @@ impl TaskWork for CallState {
 
 impl Awaiting for CallState {
     fn answered(&self, key: &str, outcome: std::result::Result<&RawValue, &RawValue>) {
-        // A task's questions stay until they are answered properly; a request has one answer.
-        let is_patient = self.task.get().is_some();
-        let took = lock(&self.asking).answer(key, outcome, is_patient);
+        // A modern task's questions stay until they are answered properly; a request has one answer.
+        let is_patient = self.revision.is_modern();
+        let limits = &self.env.limits;
+        let took = lock(&self.asking).answer(key, outcome, is_patient, limits);
         match (took, self.task.get()) {
             (Took::Last, _) => self.resume(),
             (Took::One, Some(task)) => task.changed(),

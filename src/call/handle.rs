@@ -79,7 +79,8 @@ impl CallHandle {
 
     /// Runs `callback` once if the call is cancelled, on the thread that cancels it; at once if
     /// that has happened already. It must be quick: it may hold up the I/O thread. In host mode
-    /// [`Server::dispatch`](crate::Server::dispatch) runs it, soon.
+    /// [`Server::dispatch`](crate::Server::dispatch) runs it, soon. It is forgotten when the call
+    /// has been answered, and when it asks.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {
         let mut callbacks = lock(&self.0.on_cancel);
         // A cancellation that comes from here on waits for the lock and finds the callback.
@@ -159,7 +160,8 @@ impl CallHandle {
     /// read them, but not change them unnoticed.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) above `limits.state_bytes`.
+    /// [`Error::Limit`](crate::Error::Limit) when `limits.state_bytes` has no room for their
+    /// base64.
     pub fn keep(&self, bytes: &[u8]) -> Result<()> {
         lock(&self.0.asking).keep(bytes, &self.0.env.limits)
     }

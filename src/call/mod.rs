@@ -4,6 +4,7 @@ mod as_task;
 mod dialogue;
 mod handle;
 mod host_fn;
+mod parked;
 mod progress;
 mod services;
 mod slots;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(crate) use as_task::{TASKS_EXTENSION, TASKS_REQUIRED};
 pub use handle::CallHandle;
 pub(crate) use host_fn::HostFn;
+pub(crate) use parked::Parked;
 pub(crate) use services::CallServices;
 pub(crate) use slots::{CallSlot, Calls};
 pub(crate) use state::{CallParts, CallState, Completing};
@@ -40,13 +42,14 @@ pub struct Call {
     /// Keeps what is called registered as running, and its concurrency slot, until the call is
     /// dropped.
     target: SharedTarget,
-    /// Counts in `limits.calls` until the call is dropped, answered or not.
-    _slot: CallSlot,
+    /// Counts in `limits.calls` until the call is dropped, answered or not. `None` once it is
+    /// parked.
+    slot: Option<CallSlot>,
 }
 
 impl Call {
     pub(crate) fn new(state: Arc<CallState>, target: SharedTarget, slot: CallSlot) -> Call {
-        Call { handle: CallHandle(state), target, _slot: slot }
+        Call { handle: CallHandle(state), target, slot: Some(slot) }
     }
 
     pub(crate) fn target(&self) -> &SharedTarget {
@@ -173,7 +176,7 @@ impl Deref for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let state = &self.handle.0;
-        if !self.is_ended() {
+        if self.slot.is_some() && !self.is_ended() {
             let reply = state.failure(format!("{} dropped the call", state.name));
             state.end(Outcome::Failed, Some(reply));
         }

@@ -87,6 +87,40 @@ impl Drop for Watch<'_> {
 /// One place, given back when dropped.
 pub(crate) struct CallSlot(Arc<Calls>);
 
+/// The place of a call whose questions are under way, given back when dropped.
+pub(crate) struct ParkedSlot(Arc<Calls>);
+
+impl CallSlot {
+    /// Gives the place back for one among `limits.parked`; it stays when all of them are taken.
+    pub(super) fn park(self) -> Result<ParkedSlot, CallSlot> {
+        if self.0.env.counters.calls_parked.up_within(self.0.env.limits.parked) {
+            return Ok(ParkedSlot(self.0.clone()));
+        }
+        self.0.env.counters.calls_refused.up();
+        Err(self)
+    }
+}
+
+impl ParkedSlot {
+    /// A place among the calls again, also when all are taken: there are not more of them than
+    /// could be parked. `None` when the server drains.
+    pub(super) fn resume(self) -> Option<CallSlot> {
+        let mut state = lock(&self.0.state);
+        if state.is_closed {
+            return None;
+        }
+        state.open += 1;
+        self.0.env.counters.calls.up();
+        Some(CallSlot(self.0.clone()))
+    }
+}
+
+impl Drop for ParkedSlot {
+    fn drop(&mut self) {
+        self.0.env.counters.calls_parked.down();
+    }
+}
+
 impl Drop for CallSlot {
     fn drop(&mut self) {
         self.0.env.counters.calls.down();

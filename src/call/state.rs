@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::progress::Progress;
 use super::target::Target;
-use super::{Call, CallServices};
+use super::{CallServices, Parked};
 use crate::auth::Scopes;
 use crate::caching::Caching;
 use crate::caller::Caller;
@@ -58,7 +58,7 @@ pub(crate) struct CallState {
     function: Mutex<Function>,
     pub(super) asking: Mutex<Asking>,
     /// The call itself while its questions are under way: then nobody else has it.
-    pub(super) parked: Mutex<Option<Call>>,
+    pub(super) parked: Mutex<Option<Parked>>,
     /// A client of 2025-11-25 has asked for a task.
     pub(super) wants_task: bool,
     /// The task that the call has become.
@@ -204,7 +204,9 @@ impl CallState {
         let Some(sink) = lock(&self.sink).take() else { return false };
         self.finish(&*sink, outcome, reply);
         // They will never run, and one that holds a handle would keep the call alive for ever.
-        drop(std::mem::take(&mut *lock(&self.on_cancel)));
+        let callbacks = std::mem::take(&mut *lock(&self.on_cancel));
+        // Outside the lock: what they own is the host's, and its end may ask for this call.
+        drop(callbacks);
         true
     }
 

@@ -154,7 +154,7 @@ impl NewCall {
                 method: self.kind.method(),
                 params_digest: params_digest(&self.name, Some(&self.arguments)),
             };
-            core.keys.open(&state, binding, unix_seconds(), core.env.limits.state_bytes)
+            core.keys.open(&state, binding, unix_time().as_secs(), core.env.limits.state_bytes)
         });
         let memory = memory.transpose().map_err(|error| {
             core.env.counters.states_refused.up();
@@ -178,7 +178,9 @@ impl CallServices for Core {
     }
 
     fn seal(&self, memory: &[u8], binding: Binding<'_>) -> String {
-        let expires = unix_seconds().saturating_add(self.env.limits.state_time.as_secs());
+        let expires = unix_time().saturating_add(self.env.limits.state_time);
+        // Rounded up: it is to be good for the whole of that time.
+        let expires = expires.as_secs().saturating_add((expires.subsec_nanos() > 0).into());
         self.keys.seal(memory, binding, expires)
     }
 
@@ -247,6 +249,7 @@ fn reject(core: &Arc<Core>, request: Request, kind: CallKind, rejected: Rejected
         Rejected::Duplicate => {
             request.fail(code::INVALID_REQUEST, Rejected::DUPLICATE, None);
         }
+        Rejected::Gone => request.fail(code::INVALID_REQUEST, Rejected::GONE, None),
         Rejected::TooMany => {
             core.env.counters.calls_refused.up();
             let limit = core.env.limits.calls_per_peer;
@@ -277,7 +280,7 @@ pub(super) fn empty_object() -> Box<RawValue> {
     serde_json::value::to_raw_value(&serde_json::Map::new()).unwrap_or_default()
 }
 
-fn unix_seconds() -> u64 {
+fn unix_time() -> Duration {
     // Before 1970 every state has expired.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
 }

@@ -2,15 +2,17 @@
 //! `tasks/cancel`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Request;
 use super::tasks::named;
 use crate::cancel::{Cancel, CancelReason};
 use crate::core::Core;
-use crate::json::{has_key, push_string, push_text_member};
+use crate::json::{push_key, push_raw_member, push_string, push_text_member};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
 use crate::session::{Awaiting, InFlight, Rejected, Session};
@@ -83,6 +85,7 @@ pub(super) fn result(core: &Arc<Core>, request: Request) {
         let problem = match rejected {
             Rejected::Duplicate => Rejected::DUPLICATE,
             Rejected::TooMany => "too many requests are in flight",
+            Rejected::Gone => Rejected::GONE,
         };
         return request.fail(code::INVALID_REQUEST, problem, None);
     }
@@ -97,8 +100,8 @@ struct Wait {
     id: Id,
     scope: Arc<InFlight>,
     session: Option<Arc<Session>>,
-    /// Keys of the questions that have been sent on this stream.
-    asked: Mutex<Vec<String>>,
+    /// The questions that have been sent on this stream: their keys and our requests.
+    asked: Mutex<Vec<(String, u64)>>,
     /// Taken by whoever ends the wait.
     sink: Mutex<Option<Arc<dyn ReplySink>>>,
 }
@@ -116,6 +119,7 @@ impl Wait {
     fn answer(&self, task: &Task, end: &End) {
         let Some(sink) = lock(&self.sink).take() else { return };
         self.scope.remove(&self.id);
+        self.withdraw(&*sink);
         let error = |code: i32, text: &str| Reply {
             text: write::error(Some(&self.id), code, text, None),
             error: Some(code),
@@ -134,7 +138,7 @@ impl Wait {
         });
     }
 
-    /// Sends the open questions on the stream of this request.
+    /// Sends the open questions on the stream of this request, or on that of the session.
     fn ask(&self, task: &Task) {
         let (Some(session), Some(work)) = (&self.session, task.work()) else { return };
         if !work.is_asking() {
@@ -142,18 +146,31 @@ impl Wait {
         }
         for (key, method, params) in work.requests() {
             let mut asked = lock(&self.asked);
-            if asked.contains(&key) {
+            if asked.iter().any(|(known, _)| *known == key) {
                 continue;
             }
-            asked.push(key.clone());
-            drop(asked);
             let who: Arc<dyn Awaiting> = work.clone();
             let id = session.asked.register(Arc::downgrade(&who), &key);
+            asked.push((key, id));
+            drop(asked);
             let text = write::request(id, method, &related(&params, &task.id));
-            let sent = lock(&self.sink).as_ref().is_some_and(|sink| sink.ask(text));
+            let sink = lock(&self.sink);
+            let sent =
+                sink.as_ref().is_some_and(|sink| sink.ask(text.clone()) || session.ask(text));
+            drop(sink);
             if !sent {
                 session.asked.forget(id);
+                lock(&self.asked).retain(|(_, known)| *known != id);
             }
+        }
+    }
+
+    /// Takes back what has been asked for this request alone: whoever waits next asks anew.
+    fn withdraw(&self, sink: &dyn ReplySink) {
+        let asked = std::mem::take(&mut *lock(&self.asked));
+        let Some(session) = &self.session else { return };
+        for (_, id) in asked {
+            session.withdraw(id, sink);
         }
     }
 }
@@ -162,6 +179,7 @@ impl Cancel for Wait {
     fn cancel(&self, reason: CancelReason) {
         let Some(sink) = lock(&self.sink).take() else { return };
         self.scope.remove(&self.id);
+        self.withdraw(&*sink);
         if reason != CancelReason::Shutdown {
             return sink.abandon();
         }
@@ -171,17 +189,66 @@ impl Cancel for Wait {
     }
 }
 
-/// The JSON object with `_meta` that names the task, unless it has a `_meta` of its own.
+/// The JSON object with a `_meta` that names the task, besides what is in it already.
 fn related(object: &str, task: &str) -> String {
-    let Some(members) = object.strip_suffix('}').filter(|_| !has_key(object, "_meta")) else {
-        return object.to_owned();
-    };
-    let mut out = members.to_owned();
-    if !out.ends_with('{') {
-        out.push(',');
-    }
-    out.push_str(&format!(r#""_meta":{{"{RELATED_KEY}":{{"taskId":"#));
-    push_string(&mut out, task);
-    out.push_str("}}}");
+    let mut members = Members::of(object);
+    let own = members.0.remove("_meta");
+    let mut meta = own.map(|own| Members::of(own.get())).unwrap_or_default();
+    // Of the task that was called; a result may come out of another one.
+    meta.0.remove(RELATED_KEY);
+    let mut name = String::from("{");
+    push_text_member(&mut name, "taskId", task);
+    name.push('}');
+    let mut out = String::from("{");
+    members.push(&mut out);
+    push_key(&mut out, "_meta");
+    out.push('{');
+    meta.push(&mut out);
+    push_raw_member(&mut out, RELATED_KEY, &name);
+    out.push_str("}}");
     out
+}
+
+/// The members of a JSON object as they were written.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Members<'a> {
+    /// None of what is no object.
+    fn of(text: &'a str) -> Members<'a> {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    fn push(&self, out: &mut String) {
+        for (name, value) in &self.0 {
+            if !out.ends_with('{') {
+                out.push(',');
+            }
+            push_string(out, name);
+            out.push(':');
+            out.push_str(value.get());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::related;
+
+    #[test]
+    fn every_object_names_the_task() {
+        let name = r#""io.modelcontextprotocol/related-task":{"taskId":"t"}"#;
+        for (object, expected) in [
+            ("{}", format!(r#"{{"_meta":{{{name}}}}}"#)),
+            (r#"{"a":1}"#, format!(r#"{{"a":1,"_meta":{{{name}}}}}"#)),
+            (r#"{"_meta":{},"a":1}"#, format!(r#"{{"a":1,"_meta":{{{name}}}}}"#)),
+            (r#"{"_meta":{"b":"}"}}"#, format!(r#"{{"_meta":{{"b":"}}",{name}}}}}"#)),
+            (r#"{"a":{"_meta":{}}}"#, format!(r#"{{"a":{{"_meta":{{}}}},"_meta":{{{name}}}}}"#)),
+        ] {
+            assert_eq!(related(object, "t"), expected);
+        }
+        let named = format!(r#"{{"_meta":{{{}}}}}"#, name.replace("\"t\"", "\"other\""));
+        assert_eq!(related(&named, "t"), format!(r#"{{"_meta":{{{name}}}}}"#));
+    }
 }

@@ -14,7 +14,7 @@ use crate::core::{Core, Feature};
 use crate::json::{push_key, push_raw_member, push_string};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
-use crate::session::{InFlight, Rejected};
+use crate::session::{InFlight, Rejected, SUBSCRIPTION_BYTES_MAX};
 use crate::sync::lock;
 use crate::task::{Task, TaskWatcher};
 
@@ -79,6 +79,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
             let message = match rejected {
                 Rejected::Duplicate => Rejected::DUPLICATE,
                 Rejected::TooMany => "too many requests are in flight",
+                Rejected::Gone => Rejected::GONE,
             };
             return request.fail(code::INVALID_REQUEST, message, None);
         }
@@ -88,6 +89,10 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     core.changes.subscribe(Arc::downgrade(&listen) as Weak<dyn Listener>);
     for task in watched {
         task.watch(Arc::downgrade(&listen) as Weak<dyn TaskWatcher>);
+        // It may have ended before it was watched; then nothing else would tell.
+        if task.has_ended() {
+            listen.task_changed(&task);
+        }
     }
 }
 
@@ -98,7 +103,12 @@ fn honoured(core: &Core, request: &Request, asked: Filter) -> (Filter, Vec<Arc<T
     if asked.resource_subscriptions.len() + asked.task_ids.len() > limit {
         core.env.counters.subscriptions_refused.up();
     }
-    let uris = distinct(asked.resource_subscriptions).take(limit);
+    let mut room = SUBSCRIPTION_BYTES_MAX;
+    let uris = distinct(asked.resource_subscriptions).take(limit).take_while(|uri| {
+        let fits = room.checked_sub(uri.len());
+        room = fits.unwrap_or(0);
+        fits.is_some()
+    });
     let may_read = |uri: &String| {
         let found = find(core, request, uri);
         found.is_some_and(|(entry, _)| request.lacks(&entry.item.about).is_none())

@@ -31,7 +31,7 @@ use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
-use crate::protocol::{Meta, Revision};
+use crate::protocol::{Meta, Refusal, Revision};
 use crate::rate::machine;
 use crate::registry::About;
 use crate::reply::{Reply, ReplySink};
@@ -61,6 +61,9 @@ pub(crate) struct Request {
     pub(crate) principal: Option<Arc<str>>,
     /// What that one may do.
     pub(crate) scopes: Scopes,
+    /// What is wrong with the headers that a tool has of its own. Only for those who may know that
+    /// there is such a tool.
+    pub(crate) mismatch: Option<Refusal>,
 }
 
 /// Which clients know a method.
@@ -90,16 +93,23 @@ struct Method {
     /// What the server must have announced: a method of a capability that was not is unknown
     /// (2026-07-28, basic, capability negotiation).
     needs: Option<Feature>,
+    /// It may ask the host who may see what.
+    asks: bool,
     run: fn(&Arc<Core>, Request),
 }
 
 const fn method(name: &'static str, era: Era, run: fn(&Arc<Core>, Request)) -> Method {
-    Method { name, era, needs: None, run }
+    Method { name, era, needs: None, asks: true, run }
 }
 
 impl Method {
     const fn of(mut self, feature: Feature) -> Method {
         self.needs = Some(feature);
+        self
+    }
+
+    const fn asks_nobody(mut self) -> Method {
+        self.asks = false;
         self
     }
 }
@@ -108,10 +118,10 @@ impl Method {
 const METHODS: &[Method] = &[
     method("tools/call", Era::Both, tools_call::run),
     method("tools/list", Era::Both, lists::tools),
-    method("initialize", Era::Legacy, initialize::run),
-    method("ping", Era::Legacy, ping::run),
-    method("logging/setLevel", Era::Legacy, set_level::run),
-    method("server/discover", Era::Modern, discover::run),
+    method("initialize", Era::Legacy, initialize::run).asks_nobody(),
+    method("ping", Era::Legacy, ping::run).asks_nobody(),
+    method("logging/setLevel", Era::Legacy, set_level::run).asks_nobody(),
+    method("server/discover", Era::Modern, discover::run).asks_nobody(),
     method("subscriptions/listen", Era::Modern, listen::run),
     method("resources/read", Era::Both, resources_read::run).of(Feature::Resources),
     method("resources/list", Era::Both, lists::resources).of(Feature::Resources),
@@ -121,19 +131,14 @@ const METHODS: &[Method] = &[
     method("prompts/get", Era::Both, prompts_get::run).of(Feature::Prompts),
     method("prompts/list", Era::Both, lists::prompts).of(Feature::Prompts),
     method("completion/complete", Era::Both, complete::run).of(Feature::Completions),
-    method("tasks/get", Era::Modern, tasks::get).of(Feature::Tasks),
-    method("tasks/update", Era::Modern, tasks::update).of(Feature::Tasks),
-    method("tasks/cancel", Era::Modern, tasks::cancel).of(Feature::Tasks),
-    method("tasks/get", Era::LegacyTasks, legacy_tasks::get).of(Feature::Tasks),
-    method("tasks/result", Era::LegacyTasks, legacy_tasks::result).of(Feature::Tasks),
-    method("tasks/list", Era::LegacyTasks, legacy_tasks::list).of(Feature::Tasks),
-    method("tasks/cancel", Era::LegacyTasks, legacy_tasks::cancel).of(Feature::Tasks),
+    method("tasks/get", Era::Modern, tasks::get).of(Feature::Tasks).asks_nobody(),
+    method("tasks/update", Era::Modern, tasks::update).of(Feature::Tasks).asks_nobody(),
+    method("tasks/cancel", Era::Modern, tasks::cancel).of(Feature::Tasks).asks_nobody(),
+    method("tasks/get", Era::LegacyTasks, legacy_tasks::get).of(Feature::Tasks).asks_nobody(),
+    method("tasks/result", Era::LegacyTasks, legacy_tasks::result).of(Feature::Tasks).asks_nobody(),
+    method("tasks/list", Era::LegacyTasks, legacy_tasks::list).of(Feature::Tasks).asks_nobody(),
+    method("tasks/cancel", Era::LegacyTasks, legacy_tasks::cancel).of(Feature::Tasks).asks_nobody(),
 ];
-
-/// Tells whether `revision` has the request `method` here.
-pub(crate) fn is_known(core: &Core, method: &str, revision: Revision) -> bool {
-    find(core, method, revision).is_some()
-}
 
 /// Runs one request; its answer goes to its sink, at once or later.
 pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
@@ -147,8 +152,10 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
 }
 
 /// In host mode a method that asks the host who may see what runs where the host's functions do.
+///
+/// The others do not wait for it: the end of a handshake is what a session begins with.
 fn run(core: &Arc<Core>, method: &'static Method, request: Request) {
-    let host = core.env.host.as_ref().filter(|_| core.env.hooks.decides());
+    let host = core.env.host.as_ref().filter(|_| method.asks && core.env.hooks.decides());
     let Some(host) = host else { return (method.run)(core, request) };
     let request = Arc::new(Mutex::new(Some(request)));
     let job = {

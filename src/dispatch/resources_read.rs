@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::hooks::Item;
 use crate::json::{push_raw_member, push_string, push_text_member};
 use crate::kind::CallKind;
-use crate::registry::{Entry, Refused, Resource};
+use crate::registry::{Entry, Listed, Refused, Resource};
 use crate::rpc::code;
 
 /// Bytes of a URI; a longer one is no name of anything but an attack.
@@ -66,7 +66,11 @@ pub(super) fn find(core: &Core, request: &Request, uri: &str) -> Option<Found> {
     if let Some(entry) = core.resources.lookup(uri) {
         return Some((entry, Vec::new()));
     }
-    core.templates.search(|template| template.match_uri(uri))
+    core.templates.search(|template| {
+        let variables = template.match_uri(uri)?;
+        // What is not in the caller's list of templates is not there.
+        request.may(core, Item::Template, template.key()).then_some(variables)
+    })
 }
 
 /// Answers that no resource has this URI, in the words of the client's revision.

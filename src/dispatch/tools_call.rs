@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Request;
 use super::call::{Begin, Busy, NewCall, empty_object, refuse, shorten};
 use crate::call::{TASKS_EXTENSION, TASKS_REQUIRED, Target};
-use crate::core::Core;
+use crate::core::{Core, Feature};
 use crate::hooks::Item;
 use crate::kind::CallKind;
 use crate::registry::{Refused, TaskSupport};
@@ -26,24 +26,32 @@ struct Params<'a> {
     task: Option<&'a RawValue>,
 }
 
-pub(super) fn run(core: &Arc<Core>, request: Request) {
+pub(super) fn run(core: &Arc<Core>, mut request: Request) {
     let (name, arguments, wishes_task) = match request.read::<Params<'_>>() {
         Ok(params) => (
             params.name.into_owned(),
             params.arguments.map(RawValue::to_owned),
-            params.task.is_some() && request.revision.has_task_methods(),
+            // Ignored by a server that has not announced tasks (2025-11-25, tasks, capabilities).
+            params.task.is_some()
+                && request.revision.has_task_methods()
+                && core.has(Feature::Tasks),
         ),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
-    // Absent, null and {} all mean no arguments; clients send each of them.
-    let arguments = arguments.filter(|raw| raw.get() != "null");
-    if arguments.as_ref().is_some_and(|raw| !raw.get().starts_with('{')) {
-        return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
-    }
     let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
     if let Some(scope) = entry.as_ref().and_then(|entry| request.lacks(&entry.item.about)) {
         let scope = scope.to_owned();
         return request.forbid(core, &name, &scope);
+    }
+    if entry.is_some()
+        && let Some(refusal) = request.mismatch.take()
+    {
+        return request.fail(refusal.code, &refusal.message, refusal.data.as_deref());
+    }
+    // Absent, null and {} all mean no arguments; clients send each of them.
+    let arguments = arguments.filter(|raw| raw.get() != "null");
+    if arguments.as_ref().is_some_and(|raw| !raw.get().starts_with('{')) {
+        return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
     }
     let (entry, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
         Some((entry, Ok(running))) => (entry, Ok(Target::Tool(running))),

@@ -16,6 +16,9 @@ use crate::protocol::ClientCapabilities;
 /// Questions in one round. More is no dialogue but an attack on the user.
 const QUESTIONS_MAX: usize = 16;
 
+/// What frames the kept bytes in a state without answers.
+const FRAME_BYTES: usize = 64;
+
 /// What became of a question.
 #[derive(Clone, Debug)]
 pub enum Need {
@@ -60,7 +63,7 @@ pub(crate) enum Took {
 pub(crate) struct Open {
     pub(crate) key: String,
     pub(crate) question: Question,
-    /// Our request to a legacy client.
+    /// Our request to a legacy client, once it has been sent.
     pub(crate) request: Option<u64>,
 }
 
@@ -69,8 +72,9 @@ pub(crate) struct Open {
 struct Memory<'a> {
     #[serde(rename = "r")]
     rounds: usize,
+    // Not borrowed: a key may hold what JSON escapes.
     #[serde(rename = "a", borrow)]
-    answers: BTreeMap<&'a str, &'a RawValue>,
+    answers: BTreeMap<String, &'a RawValue>,
     #[serde(rename = "k")]
     kept: String,
 }
@@ -88,8 +92,7 @@ impl Asking {
                 serde_json::from_slice(bytes).map_err(|_| "requestState cannot be read")?;
             asking.rounds = memory.rounds;
             let answers = memory.answers.into_iter();
-            asking.answers =
-                answers.map(|(key, raw)| (key.to_owned(), Ok(raw.get().into()))).collect();
+            asking.answers = answers.map(|(key, raw)| (key, Ok(raw.get().into()))).collect();
             asking.kept = STANDARD.decode(memory.kept).unwrap_or_default().into();
         }
         if let Some(offered) = offered {
@@ -146,10 +149,19 @@ impl Asking {
     }
 
     /// Begins a round; gives what is asked in it.
-    pub(crate) fn begin_round(&mut self) -> &mut [Open] {
+    pub(crate) fn begin_round(&mut self) -> &[Open] {
         self.rounds += 1;
         self.is_out = true;
-        &mut self.open
+        &self.open
+    }
+
+    /// Notes that the question `key` has gone out as our request `id`.
+    pub(crate) fn sent(&mut self, key: &str, id: u64) {
+        let mut open = self.open.iter_mut();
+        // It may have been answered already.
+        if let Some(open) = open.find(|open| open.key == key) {
+            open.request = Some(id);
+        }
     }
 
     /// Tells whether a round has begun and not all of it is answered.
@@ -168,10 +180,15 @@ impl Asking {
         key: &str,
         outcome: std::result::Result<&RawValue, &RawValue>,
         is_patient: bool,
+        limits: &Limits,
     ) -> Took {
         let found = self.open.iter().position(|open| open.key == key);
         let Some(index) = found.filter(|_| self.is_out) else { return Took::Nothing };
+        let kept: usize = self.answers.values().flatten().map(|answer| answer.len()).sum();
         let answer = match outcome {
+            Ok(raw) if kept + raw.get().len() > limits.state_bytes => {
+                Err("its answers are longer than can be remembered".to_owned())
+            }
             Ok(raw) if self.open[index].question.accepts(raw) => Ok(raw.get().into()),
             Ok(_) if is_patient => return Took::Nothing,
             Ok(_) => Err("its answer has not the form that was asked for".to_owned()),
@@ -190,9 +207,13 @@ impl Asking {
     }
 
     pub(crate) fn keep(&mut self, bytes: &[u8], limits: &Limits) -> Result<()> {
-        if bytes.len() > limits.state_bytes {
+        // As a client carries it, so that what is kept here is not too much when it is sent.
+        let text_bytes = base64::encoded_len(bytes.len(), true).unwrap_or(usize::MAX);
+        if text_bytes.saturating_add(FRAME_BYTES) > limits.state_bytes {
             let (bytes, limit) = (bytes.len(), limits.state_bytes);
-            return Err(Error::Limit(format!("{bytes} bytes to keep, limit is {limit}")));
+            return Err(Error::Limit(format!(
+                "{bytes} bytes to keep are too many, limit is {limit} with what frames them"
+            )));
         }
         self.kept = bytes.into();
         Ok(())
@@ -215,7 +236,7 @@ impl Asking {
     /// What the next round needs to know.
     pub(crate) fn memory(&self) -> Vec<u8> {
         let answers = self.answers.iter().filter_map(|(key, answer)| {
-            Some((key.as_str(), serde_json::from_str(answer.as_ref().ok()?).ok()?))
+            Some((key.clone(), serde_json::from_str(answer.as_ref().ok()?).ok()?))
         });
         let memory = Memory {
             rounds: self.rounds,
@@ -272,13 +293,37 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_hold_anything() {
+        for key in ["a\"b", "back\\slash", "line\nbreak", "\u{1}", "", "\u{e4}"] {
+            let mut asking = Asking::default();
+            assert!(matches!(need(&mut asking, key), Ok(Need::Asked)));
+            asking.begin_round();
+            let answer = raw(r#"{"roots":[]}"#);
+            asking.answer(key, Ok(&answer), false, &Limits::default());
+            let mut asking = Asking::resume(Some(&asking.memory()), None).unwrap();
+            assert!(matches!(need(&mut asking, key), Ok(Need::Answered(_))), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_kept_can_be_sent() {
+        let limits = Limits { state_bytes: 1000, ..Limits::default() };
+        let mut asking = Asking::default();
+        let kept = (0..=1000).rev().find(|bytes| asking.keep(&vec![0; *bytes], &limits).is_ok());
+        assert!(kept.is_some_and(|bytes| bytes > 600), "{kept:?}");
+        need(&mut asking, "a").unwrap();
+        asking.begin_round();
+        assert!(asking.memory().len() <= limits.state_bytes);
+    }
+
+    #[test]
     fn rounds_have_an_end() {
         let limits = Limits { rounds: 1, ..Limits::default() };
         let all = ClientCapabilities::new(r#"{"roots":{}}"#, Revision::V2026_07_28);
         let mut asking = Asking::default();
         assert!(asking.need("a", Question::roots(), all, &limits).is_ok());
         asking.begin_round();
-        assert_eq!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false), Took::Last);
+        assert_eq!(asking.answer("a", Ok(&raw(r#"{"roots":[]}"#)), false, &limits), Took::Last);
         let refused = asking.need("b", Question::roots(), all, &limits);
         assert!(matches!(refused, Err(Error::Limit(_))));
     }
@@ -289,12 +334,16 @@ mod tests {
         need(&mut asking, "a").unwrap();
         need(&mut asking, "b").unwrap();
         let no = raw(r#"{"code":-1,"message":"no"}"#);
-        assert_eq!(asking.answer("a", Err(&no), false), Took::Nothing, "only noted so far");
+        assert_eq!(
+            asking.answer("a", Err(&no), false, &Limits::default()),
+            Took::Nothing,
+            "only noted so far"
+        );
         asking.begin_round();
-        assert_eq!(asking.answer("c", Ok(&raw("1")), false), Took::Nothing);
-        assert_eq!(asking.answer("a", Err(&no), false), Took::One);
-        assert_eq!(asking.answer("b", Ok(&raw("1")), true), Took::Nothing);
-        assert_eq!(asking.answer("b", Ok(&raw("1")), false), Took::Last);
+        assert_eq!(asking.answer("c", Ok(&raw("1")), false, &Limits::default()), Took::Nothing);
+        assert_eq!(asking.answer("a", Err(&no), false, &Limits::default()), Took::One);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), true, &Limits::default()), Took::Nothing);
+        assert_eq!(asking.answer("b", Ok(&raw("1")), false, &Limits::default()), Took::Last);
         assert!(matches!(need(&mut asking, "a"), Err(Error::Refused(why)) if why == "no"));
     }
 
@@ -306,5 +355,19 @@ mod tests {
         assert!(matches!(refused, Err(Error::Capability(_))));
         assert_eq!(asking.lacking(), Some(r#"{"roots":{}}"#));
         assert!(asking.open().is_empty());
+    }
+
+    #[test]
+    fn long_answers_are_refused() {
+        let limits = Limits { state_bytes: 100, ..Limits::default() };
+        let mut asking = Asking::default();
+        need(&mut asking, "a").unwrap();
+        need(&mut asking, "b").unwrap();
+        asking.begin_round();
+        let answer = raw(&format!(r#"{{"roots":[],"_meta":"{}"}}"#, "x".repeat(60)));
+        assert_eq!(asking.answer("a", Ok(&answer), true, &limits), Took::One);
+        assert_eq!(asking.answer("b", Ok(&answer), true, &limits), Took::Last);
+        assert!(matches!(need(&mut asking, "a"), Ok(Need::Answered(_))));
+        assert!(matches!(need(&mut asking, "b"), Err(Error::Refused(_))));
     }
 }

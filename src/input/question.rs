@@ -59,8 +59,15 @@ impl Question {
     /// [`Error::Config`] unless `url` begins with `https://` or leads to this machine.
     pub fn url(message: &str, url: &str) -> Result<Question> {
         let url = uri::parse(url)?;
-        let near = ["https://", "http://127.0.0.1", "http://localhost", "http://[::1]"];
-        if !near.iter().any(|start| url.starts_with(start)) {
+        let near = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+        // The name of the machine ends there: what goes on, or is a user's name, leads elsewhere.
+        let is_near = near.iter().filter_map(|start| url.strip_prefix(start)).any(|rest| {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let port = authority.strip_prefix(':').unwrap_or(authority);
+            (authority.is_empty() || authority.starts_with(':'))
+                && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if !is_near && !url.starts_with("https://") {
             return Err(Error::Config(format!("{url:?} is not https")));
         }
         Ok(Question(Kind::Url { message: message.into(), url }))
@@ -284,10 +291,22 @@ mod tests {
         ] {
             assert!(Question::form("m", schema).is_err(), "{schema}");
         }
-        for url in ["nowhere", "http://a.example", "ftp://a.example", "javascript:x"] {
+        for url in [
+            "nowhere",
+            "http://a.example",
+            "ftp://a.example",
+            "javascript:x",
+            "http://127.0.0.1.a.example/",
+            "http://localhost@a.example",
+            "http://localhost:1@a.example",
+            "http://[::1]a",
+            "http://127.0.0.12",
+        ] {
             assert!(Question::url("m", url).is_err(), "{url}");
         }
-        assert!(Question::url("m", "http://127.0.0.1:8080/ok").is_ok());
+        for url in ["http://127.0.0.1:8080/ok", "http://localhost", "http://[::1]?a=b#c"] {
+            assert!(Question::url("m", url).is_ok(), "{url}");
+        }
         for params in ["[]", "{}", r#"{"messages":[]}"#] {
             assert!(Question::sampling(params).is_err(), "{params}");
         }

@@ -64,9 +64,18 @@ impl<D: Listed, F> Entry<D, F> {
 
     /// Counts a call in. It is running until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Running<D, F>, Refused> {
+        self.enter_below(self.item.about().concurrency)
+    }
+
+    /// Counts a call in again that has been in before; `None` when the entry was removed meanwhile.
+    pub(crate) fn enter_again(self: &Arc<Self>) -> Option<Running<D, F>> {
+        self.enter_below(None).ok()
+    }
+
+    fn enter_below(self: &Arc<Self>, cap: Option<usize>) -> Result<Running<D, F>, Refused> {
         let mut gate = lock(&self.gate);
         let run = gate.run.clone().ok_or(Refused::Removed)?;
-        if self.item.about().concurrency.is_some_and(|cap| gate.running >= cap) {
+        if cap.is_some_and(|cap| gate.running >= cap) {
             return Err(Refused::Busy);
         }
         gate.running += 1;

@@ -170,14 +170,14 @@ impl<D: Listed, F> Registry<D, F> {
         lock(&self.state).entries.get(key).filter(|entry| self.sees(entry)).cloned()
     }
 
-    /// The first entry in the order of the list for which `find` has an answer.
+    /// The first entry in the order of the list for which `find` has an answer. `find` is called
+    /// outside every lock: it may take its time, or ask the host.
     pub(crate) fn search<T>(
         &self,
         find: impl Fn(&D) -> Option<T>,
     ) -> Option<(Arc<Entry<D, F>>, T)> {
-        let state = lock(&self.state);
-        let mut visible = state.entries.values().filter(|entry| self.sees(entry));
-        visible.find_map(|entry| Some((entry.clone(), find(&entry.item)?)))
+        let mut visible = self.slice(None, usize::MAX).into_iter();
+        visible.find_map(|entry| find(&entry.item).map(|found| (entry, found)))
     }
 
     /// Lists up to `size` entries after `cursor`, as a client of `shape` reads them. `filter` is

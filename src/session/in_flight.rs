@@ -11,7 +11,14 @@ use crate::sync::lock;
 #[derive(Default)]
 pub(crate) struct InFlight {
     // A list and no map: a peer has a handful of requests in flight, and most have one.
-    entries: Mutex<Vec<Entry>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: Vec<Entry>,
+    /// The peer has gone. What were let in after that nobody would ever end.
+    is_closed: bool,
 }
 
 /// An id's key and the work behind it.
@@ -24,11 +31,16 @@ pub(crate) enum Rejected {
     Duplicate,
     /// Its peer has as many requests in flight as it may.
     TooMany,
+    /// Its peer has gone while it waited.
+    Gone,
 }
 
 impl Rejected {
     /// What a client reads whose request id is in use.
     pub(crate) const DUPLICATE: &str = "request id is in use by a request that is not answered yet";
+
+    /// What nobody reads any more.
+    pub(crate) const GONE: &str = "the session or the connection has ended";
 }
 
 impl InFlight {
@@ -40,7 +52,11 @@ impl InFlight {
         limit: usize,
     ) -> Result<(), Rejected> {
         let key = id.key();
-        let mut entries = lock(&self.entries);
+        let mut state = lock(&self.state);
+        let State { entries, is_closed } = &mut *state;
+        if *is_closed {
+            return Err(Rejected::Gone);
+        }
         if entries.iter().any(|(known, _)| **known == *key) {
             return Err(Rejected::Duplicate);
         }
@@ -54,7 +70,7 @@ impl InFlight {
     /// Forgets an answered request.
     pub(crate) fn remove(&self, id: &Id) {
         let key = id.key();
-        lock(&self.entries).retain(|(known, _)| **known != *key);
+        lock(&self.state).entries.retain(|(known, _)| **known != *key);
     }
 
     /// Cancels the request `id`; an unknown or finished one is ignored, as the specification
@@ -62,8 +78,8 @@ impl InFlight {
     pub(crate) fn cancel(&self, id: &Id, reason: CancelReason) {
         let key = id.key();
         let found = {
-            let entries = lock(&self.entries);
-            entries.iter().find(|(known, _)| **known == *key).map(|(_, work)| work.clone())
+            let state = lock(&self.state);
+            state.entries.iter().find(|(known, _)| **known == *key).map(|(_, work)| work.clone())
         };
         // Cancelled outside the lock: the work removes itself from this list.
         if let Some(work) = found {
@@ -74,16 +90,20 @@ impl InFlight {
     /// Tells whether the request `id` is not answered yet.
     pub(crate) fn contains(&self, id: &Id) -> bool {
         let key = id.key();
-        lock(&self.entries).iter().any(|(known, _)| **known == *key)
+        lock(&self.state).entries.iter().any(|(known, _)| **known == *key)
     }
 
-    /// Cancels everything.
-    pub(crate) fn cancel_all(&self, reason: CancelReason) {
-        let entries = std::mem::take(&mut *lock(&self.entries));
+    /// Cancels everything and lets nothing more in.
+    pub(crate) fn close(&self, reason: CancelReason) {
+        let entries = {
+            let mut state = lock(&self.state);
+            state.is_closed = true;
+            std::mem::take(&mut state.entries)
+        };
         entries.into_iter().for_each(|(_, work)| work.cancel(reason));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.entries).is_empty()
+        lock(&self.state).entries.is_empty()
     }
 }

@@ -25,12 +25,17 @@ use crate::env::Env;
 use crate::json::push_text_member;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, ClientInfo, Revision};
+use crate::reply::ReplySink;
 use crate::rpc::write;
 use crate::sync::lock;
 
 /// The least level of log messages until `logging/setLevel` says otherwise; the specification
 /// lets the server choose.
 const DEFAULT_LEVEL: Level = Level::Info;
+
+/// Bytes of the URIs that one session or listen stream may subscribe to: a count alone would let
+/// long ones take gigabytes in a thousand sessions.
+pub(crate) const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
 
 /// How messages leave a session.
 pub(crate) enum Link {
@@ -130,7 +135,11 @@ impl Session {
     /// Notes that the client wants to hear of the resource at `uri`; tells whether there was room.
     pub(crate) fn subscribe(&self, uri: &str, limit: usize) -> bool {
         let mut subscriptions = lock(&self.subscriptions);
-        if subscriptions.len() >= limit && !subscriptions.contains(uri) {
+        if subscriptions.contains(uri) {
+            return true;
+        }
+        let bytes: usize = subscriptions.iter().map(String::len).sum();
+        if subscriptions.len() >= limit || bytes + uri.len() > SUBSCRIPTION_BYTES_MAX {
             return false;
         }
         subscriptions.insert(uri.to_owned());
@@ -176,6 +185,19 @@ impl Session {
         listens
     }
 
+    /// Tells the client that our request `id` needs no answer any more, by the way that it went:
+    /// `sink`, or else the session's own. Nothing happens when it has been answered.
+    pub(crate) fn withdraw(&self, id: u64, sink: &dyn ReplySink) {
+        if !self.asked.forget(id) {
+            return;
+        }
+        let params = format!(r#"{{"requestId":{id},"reason":"the call has ended"}}"#);
+        let text = write::notification("notifications/cancelled", &params);
+        if !sink.ask(text.clone()) {
+            self.ask(text);
+        }
+    }
+
     /// Sends a log message if the client wants that level.
     pub(crate) fn log(&self, level: Level, text: &Arc<str>) {
         if self.initialized.load(Relaxed) && self.wants_log(level) {
@@ -185,7 +207,7 @@ impl Session {
 
     /// Cancels what runs and closes every stream.
     pub(crate) fn end(&self, reason: CancelReason, close: Close) {
-        self.in_flight.cancel_all(reason);
+        self.in_flight.close(reason);
         match &self.link {
             Link::Streams(streams) => streams.close(close),
             Link::Duplex(outbox) => outbox.close(close),

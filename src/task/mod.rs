@@ -58,6 +58,8 @@ pub(crate) struct Task {
     work: Weak<dyn TaskWork>,
     state: Mutex<State>,
     watchers: Mutex<Vec<Weak<dyn TaskWatcher>>>,
+    /// Told when the task ends, because its end takes memory.
+    store: Weak<TaskStore>,
 }
 
 struct State {
@@ -138,9 +140,14 @@ impl Task {
         }
     }
 
-    /// Says what the task is doing.
+    /// Says what the task is doing; one that has ended stays as it is.
     pub(crate) fn set_message(self: &Arc<Self>, text: &str) {
-        lock(&self.state).message = Some(text.chars().take(MESSAGE_CHARS_MAX).collect());
+        let mut state = lock(&self.state);
+        if state.end.is_some() {
+            return;
+        }
+        state.message = Some(text.chars().take(MESSAGE_CHARS_MAX).collect());
+        drop(state);
         self.changed();
     }
 
@@ -168,6 +175,15 @@ impl Task {
         state.end = Some(end);
         drop(state);
         self.changed();
+        if let Some(store) = self.store.upgrade() {
+            store.trim();
+        }
+    }
+
+    /// What is needed to choose which ended task goes: when it ended and what its end takes.
+    fn burden(&self) -> Option<(SystemTime, usize)> {
+        let state = lock(&self.state);
+        state.end.as_ref().map(|end| (state.updated, end.bytes()))
     }
 
     /// The call, if it waits for answers.

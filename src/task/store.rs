@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{End, State, Task, TaskWork};
+use super::{State, Task, TaskWork};
 use crate::clock::Alarm;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -20,19 +20,21 @@ pub(crate) struct TaskStore {
     tasks: Mutex<HashMap<Box<str>, Arc<Task>>>,
     /// Fires when the first task may have outlived its time.
     expiry: Alarm,
+    /// For the tasks.
+    own: Weak<TaskStore>,
 }
 
 impl TaskStore {
     pub(crate) fn new(env: Arc<Env>) -> Arc<TaskStore> {
-        Arc::new_cyclic(|store: &Weak<TaskStore>| {
+        Arc::new_cyclic(|own: &Weak<TaskStore>| {
             let expiry = env.clock.alarm();
-            let store = store.clone();
+            let store = own.clone();
             expiry.call(move || {
                 if let Some(store) = store.upgrade() {
                     store.expire();
                 }
             });
-            TaskStore { env, tasks: Mutex::default(), expiry }
+            TaskStore { env, tasks: Mutex::default(), expiry, own: own.clone() }
         })
     }
 
@@ -60,11 +62,13 @@ impl TaskStore {
             work,
             state: Mutex::new(State { updated: created, message: None, end: None }),
             watchers: Mutex::default(),
+            store: self.own.clone(),
         });
         let mut tasks = lock(&self.tasks);
         let evicted = make_room(&mut tasks, limits.tasks, limits.task_bytes);
         self.env.counters.tasks_evicted.add(evicted as u64);
-        if tasks.len() >= limits.tasks {
+        let running = tasks.values().filter(|task| !task.has_ended()).count();
+        if tasks.len() >= limits.tasks || running >= (limits.calls / 2).max(1) {
             drop(tasks);
             self.env.counters.tasks_refused.up();
             return Err(Error::Limit("too many tasks are running".into()));
@@ -103,6 +107,12 @@ impl TaskStore {
         lock(&self.tasks).remove(&task.id);
     }
 
+    /// Makes room for the end of a task that has just ended.
+    pub(super) fn trim(&self) {
+        let evicted = make_room(&mut lock(&self.tasks), usize::MAX, self.env.limits.task_bytes);
+        self.env.counters.tasks_evicted.add(evicted as u64);
+    }
+
     /// Forgets every task: nobody can ask for them any more.
     pub(crate) fn clear(&self) {
         let tasks = std::mem::take(&mut *lock(&self.tasks));
@@ -132,8 +142,8 @@ impl TaskStore {
     }
 }
 
-/// Lets go of ended tasks, oldest first, until there is room for one more and for what they hold;
-/// returns how many.
+/// Lets go of ended tasks, those that ended first, until there is room for one more and for what
+/// they hold; returns how many.
 fn make_room(
     tasks: &mut HashMap<Box<str>, Arc<Task>>,
     count_max: usize,
@@ -141,8 +151,8 @@ fn make_room(
 ) -> usize {
     let mut ended: Vec<(SystemTime, Box<str>, usize)> = Vec::new();
     for task in tasks.values() {
-        if let Some(end) = task.end() {
-            ended.push((task.created, task.id.clone(), End::bytes(&end)));
+        if let Some((at, bytes)) = task.burden() {
+            ended.push((at, task.id.clone(), bytes));
         }
     }
     ended.sort();
@@ -231,11 +241,28 @@ mod tests {
 
     #[test]
     fn what_tasks_hold_is_bounded_too() {
-        let (store, _) = store(9, 10);
+        let (store, env) = store(9, 30);
+        let finds = |task: &Task| store.find(&task.id, Some("alice"), true).is_some();
+        let slow = open(&store).unwrap();
         let first = open(&store).unwrap();
         end(&first, r#"{"result":{"long":"result"}}"#);
-        open(&store).unwrap();
-        assert!(store.find(&first.id, Some("alice"), true).is_none());
+        let second = open(&store).unwrap();
+        assert!(finds(&first), "it fits");
+        end(&second, r#"{"result":{"long":"result"}}"#);
+        assert!(!finds(&first) && finds(&second), "the one that ended first goes, and at once");
+        end(&slow, r#"{"result":{"long":"result"}}"#);
+        assert!(!finds(&second) && finds(&slow), "however long ago it began");
+        assert_eq!(env.counters.tasks_evicted.value(), 2);
+    }
+
+    #[test]
+    fn an_ended_task_says_nothing_more() {
+        let (store, _) = store(9, 9999);
+        let task = open(&store).unwrap();
+        end(&task, r#"{"result":{}}"#);
+        let details = task.details();
+        task.set_message("still here");
+        assert_eq!(task.details(), details);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) enum Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         match self {
-            Presence::Exchange(scope) => scope.cancel_all(CancelReason::Gone),
+            Presence::Exchange(scope) => scope.close(CancelReason::Gone),
             Presence::Attached { session, stream, outbox } => {
                 if let Link::Streams(streams) = &session.link {
                     streams.detach(*stream, outbox);

@@ -97,6 +97,7 @@ pub(super) fn run(
         remote: origin.remote.clone(),
         principal: origin.principal.clone(),
         scopes: origin.scopes.clone(),
+        mismatch: None,
     };
     dispatch(core, request);
 }

@@ -9,7 +9,7 @@ use super::event_stream::StreamSlot;
 use super::exchange::{Exchange, Form};
 use super::{answer, header};
 use crate::core::Core;
-use crate::dispatch::{Request, dispatch, is_known};
+use crate::dispatch::{Request, dispatch};
 use crate::http::{Incoming, Outcome};
 use crate::protocol::{Meta, Refusal, Revision};
 use crate::rpc::{Message, code};
@@ -31,12 +31,7 @@ pub(super) fn post(
     if let Err(refusal) = header::check(head, &method, &params) {
         return answer::refuse(Some(&id), &refusal);
     }
-    // An unknown method is 404 whatever else is wrong with it: that tells a client the era.
-    if is_known(core, &method, revision)
-        && let Err(refusal) = header::check_params(core, head, &method, &params)
-    {
-        return answer::refuse(Some(&id), &refusal);
-    }
+    let mismatch = header::check_params(core, head, &method, &params).err();
     let is_listen = method == "subscriptions/listen";
     if is_listen && !takes_stream(head) {
         let refusal = Refusal::new(code::INVALID_REQUEST, "accept text/event-stream to listen");
@@ -64,6 +59,7 @@ pub(super) fn post(
         remote: incoming.peer.address.clone(),
         principal: incoming.peer.principal.clone(),
         scopes: incoming.peer.scopes.clone(),
+        mismatch,
     };
     dispatch(core, request);
     answer::conclude_modern(exchange, scope, slot)

@@ -103,10 +103,11 @@ function launch(folder) {
 
 /** Shows that the frame stops and reports a page that misbehaves: else silence proves nothing. */
 async function trap(checks, browser) {
+  const elsewhere = 'http://127.0.0.1:9/';
   const view = await openView(browser);
   const stopped = view.page.waitForEvent('console',
     (message) => message.text().includes('Content Security Policy'));
-  await view.load(`<!DOCTYPE html><img src="http://127.0.0.1:9/"><script>
+  await view.load(`<!DOCTYPE html><img src="${elsewhere}"><script>
     let evaluated = true;
     try { eval('1'); } catch { evaluated = false; }
     parent.postMessage({ method: 'ui/initialize', evaluated }, '*');
@@ -114,7 +115,9 @@ async function trap(checks, browser) {
   const { evaluated } = await view.said('method', 'ui/initialize');
   checks.equal(evaluated, false, 'whether a page may evaluate text');
   await stopped;
-  checks.equal(view.problems.length, 1, 'complaints about a page that loads an image');
+  // Besides the complaint, the browser sometimes reports the request that it has stopped.
+  checks.that(view.problems.length > 0 && view.problems.every((one) => one.includes(elsewhere)),
+    'a page that loads an image is reported', view.problems);
   await view.page.close();
 }
 

@@ -14,6 +14,14 @@ struct future_hooks {
     emcp_hooks known;
     uint64_t more;
 };
+struct future_resource {
+    emcp_resource known;
+    uint64_t more;
+};
+struct future_prompt {
+    emcp_prompt known;
+    uint64_t more;
+};
 
 static emcp_server *server;
 
@@ -32,11 +40,28 @@ static void refused(const emcp_tool *tool, const char *why)
     CHECK(emcp_last_error()[0] != '\0', why);
 }
 
+static void resource_init(emcp_resource *resource, const char *uri)
+{
+    EMCP_INIT(resource);
+    resource->uri = uri;
+    resource->name = "a resource";
+    resource->read = nothing;
+}
+
+static void prompt_init(emcp_prompt *prompt, const char *name)
+{
+    EMCP_INIT(prompt);
+    prompt->name = name;
+    prompt->get = nothing;
+}
+
 static void larger_structs(void)
 {
     struct future_config config;
     struct future_tool tool;
     struct future_hooks hooks;
+    struct future_resource resource;
+    struct future_prompt prompt;
     emcp_server *other = NULL;
 
     EMCP_INIT(&config.known);
@@ -55,6 +80,20 @@ static void larger_structs(void)
     CHECK_STATUS(emcp_tool_add(server, &tool.known), EMCP_E_ABI);
     tool.more = 0;
     CHECK_STATUS(emcp_tool_add(server, &tool.known), EMCP_OK);
+
+    resource_init(&resource.known, "test://future");
+    resource.known.size = sizeof resource;
+    resource.more = 1;
+    CHECK_STATUS(emcp_resource_add(server, &resource.known), EMCP_E_ABI);
+    resource.more = 0;
+    CHECK_STATUS(emcp_resource_add(server, &resource.known), EMCP_OK);
+
+    prompt_init(&prompt.known, "future");
+    prompt.known.size = sizeof prompt;
+    prompt.more = 1;
+    CHECK_STATUS(emcp_prompt_add(server, &prompt.known), EMCP_E_ABI);
+    prompt.more = 0;
+    CHECK_STATUS(emcp_prompt_add(server, &prompt.known), EMCP_OK);
 
     EMCP_INIT(&hooks.known);
     hooks.known.size = sizeof hooks;
@@ -113,6 +152,9 @@ static void bad_json(void)
     tool.call = nothing;
     tool.flags = 1u << 31;
     refused(&tool, "a flag that does not exist");
+    tool.flags = 0;
+    tool.ui = "https://a.example";
+    refused(&tool, "an app that is no ui:// resource");
 }
 
 static void bad_params(void)
@@ -143,6 +185,134 @@ static void bad_params(void)
     refused(&tool, "a default that is no JSON");
     tool.params = NULL;
     refused(&tool, "one parameter at NULL");
+}
+
+static void resource_refused(const emcp_resource *resource, const char *why)
+{
+    CHECK(emcp_resource_add(server, resource) == EMCP_E_INVALID, why);
+    CHECK(emcp_last_error()[0] != '\0', why);
+}
+
+static void bad_resources(void)
+{
+    static const char *const uris[] = {"", "no scheme", "two words:x", "1:x", "a:\xff"};
+    static const char *const templates[] = {"", "no scheme", "a:{", "a:}", "a:{}", "a:{x", "a:{x}{x}",
+                                            "a:{!x}", "a:{x y}"};
+    static const char *const times[] = {"", "yesterday", "2026-07-28", "2026-07-28 12:00:00Z"};
+    emcp_resource resource;
+
+    for (size_t i = 0; i < sizeof uris / sizeof uris[0]; i++) {
+        resource_init(&resource, uris[i]);
+        resource_refused(&resource, uris[i]);
+    }
+    for (size_t i = 0; i < sizeof templates / sizeof templates[0]; i++) {
+        resource_init(&resource, NULL);
+        resource.uri_template = templates[i];
+        resource_refused(&resource, templates[i]);
+    }
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        resource_init(&resource, "test://a");
+        resource.last_modified = times[i];
+        resource_refused(&resource, times[i]);
+    }
+    resource_init(&resource, NULL);
+    resource_refused(&resource, "neither a URI nor a template");
+    resource_init(&resource, "test://a");
+    resource.uri_template = "test://{a}";
+    resource_refused(&resource, "a URI and a template");
+    resource_init(&resource, "test://a");
+    resource.name = NULL;
+    resource_refused(&resource, "a resource without name");
+    resource.name = "";
+    resource_refused(&resource, "an empty name");
+    resource_init(&resource, "test://a");
+    resource.read = NULL;
+    resource_refused(&resource, "a resource without a function");
+    resource_init(&resource, "test://a");
+    resource.flags = 1;
+    resource_refused(&resource, "a flag that does not exist");
+    resource_init(&resource, "test://a");
+    resource.audience = "user,cat";
+    resource_refused(&resource, "an audience that does not exist");
+    resource_init(&resource, "test://a");
+    resource.priority = 1.5;
+    resource_refused(&resource, "a priority above 1");
+    resource.priority = -0.5;
+    resource_refused(&resource, "a priority below 0");
+    resource_init(&resource, "test://a");
+    resource.icons = "{}";
+    resource_refused(&resource, "icons that are no array");
+    resource_init(&resource, "test://a");
+    resource.meta = "[]";
+    resource_refused(&resource, "meta that is no object");
+    resource.size = 4;
+    resource_refused(&resource, "a size that EMCP_INIT did not set");
+    CHECK_STATUS(emcp_resource_add(server, NULL), EMCP_E_INVALID);
+    resource_init(&resource, "test://a");
+    CHECK_STATUS(emcp_resource_add(NULL, &resource), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_remove(server, "test://unknown"), EMCP_E_NOT_FOUND);
+    CHECK_STATUS(emcp_resource_remove(server, NULL), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_remove(NULL, "test://a"), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_enable(server, NULL, 1), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_enable(NULL, "test://a", 1), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_updated(server, NULL), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_updated(NULL, "test://a"), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_stat(server, NULL, 1, NULL), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_resource_stat(NULL, "test://a", 1, NULL), EMCP_E_INVALID);
+}
+
+static void prompt_refused(const emcp_prompt *prompt, const char *why)
+{
+    CHECK(emcp_prompt_add(server, prompt) == EMCP_E_INVALID, why);
+    CHECK(emcp_last_error()[0] != '\0', why);
+}
+
+static void bad_prompts(void)
+{
+    static const emcp_param good = {"a", EMCP_STRING, 0, NULL, NULL, 0, 0, NULL, NULL};
+    emcp_param arguments[2];
+    emcp_prompt prompt;
+
+    prompt_init(&prompt, NULL);
+    prompt_refused(&prompt, "a prompt without name");
+    prompt_init(&prompt, "two words");
+    prompt_refused(&prompt, "a name with a space");
+    prompt_init(&prompt, "a");
+    prompt.get = NULL;
+    prompt_refused(&prompt, "a prompt without a function");
+    prompt_init(&prompt, "a");
+    prompt.flags = 1;
+    prompt_refused(&prompt, "a flag that does not exist");
+    prompt_init(&prompt, "a");
+    prompt.icons = "{}";
+    prompt_refused(&prompt, "icons that are no array");
+    prompt_init(&prompt, "a");
+    prompt.meta = "[]";
+    prompt_refused(&prompt, "meta that is no object");
+    prompt_init(&prompt, "a");
+    prompt.arguments_len = 1;
+    prompt_refused(&prompt, "one argument at NULL");
+    prompt.arguments = arguments;
+    arguments[0] = good;
+    arguments[0].name = NULL;
+    prompt_refused(&prompt, "an argument without name");
+    arguments[0] = good;
+    arguments[0].type = EMCP_INTEGER;
+    prompt_refused(&prompt, "an argument that is no text");
+    arguments[0] = good;
+    arguments[0].flags = 1u << 31;
+    prompt_refused(&prompt, "a flag of an argument that does not exist");
+    arguments[0] = arguments[1] = good;
+    prompt.arguments_len = 2;
+    prompt_refused(&prompt, "two arguments of one name");
+    CHECK_STATUS(emcp_prompt_add(server, NULL), EMCP_E_INVALID);
+    prompt_init(&prompt, "a");
+    CHECK_STATUS(emcp_prompt_add(NULL, &prompt), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_prompt_remove(server, "unknown"), EMCP_E_NOT_FOUND);
+    CHECK_STATUS(emcp_prompt_remove(server, NULL), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_prompt_remove(NULL, "a"), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_prompt_enable(server, NULL, 1), EMCP_E_INVALID);
+    CHECK_STATUS(emcp_prompt_enable(NULL, "a", 1), EMCP_E_INVALID);
 }
 
 static void bad_addresses(void)
@@ -258,6 +428,8 @@ int main(void)
     bad_names();
     bad_json();
     bad_params();
+    bad_resources();
+    bad_prompts();
     bad_addresses();
     registry_mistakes();
     null_calls_and_writers();

@@ -23,7 +23,8 @@ test-c: test-c-header test-c-asan test-c-valgrind
 test-c-asan: $(C_TESTS:%=run-asan-%)
 test-c-valgrind: $(C_TESTS:%=run-valgrind-%)
 
-# The header, the examples and the recipes, as the strictest host would compile them.
+# The header, the examples and the recipes, as the strictest host would compile them; and whether
+# the tests that docs/protocol.md names are there.
 test-c-header: cxx-present $(BUILD)/metric_chart.inc
 	$(CC) -std=c99 $(C_WARNINGS) -fsyntax-only -x c include/emcp.h
 	$(CXX) -std=c++11 $(C_WARNINGS) -fsyntax-only -x c++ include/emcp.h
@@ -31,7 +32,8 @@ test-c-header: cxx-present $(BUILD)/metric_chart.inc
 	  $(wildcard examples/c/*.c examples/conformance-host/*.c)
 	$(CC) -std=c11 $(C_WARNINGS) -fsyntax-only -Iinclude -I$(BUILD) \
 	  $(wildcard examples/sysmond/*.c)
-	python3 tests/docs/snippets.py $(CC) docs/embedding.md
+	python3 tests/docs/snippets.py $(CC) docs/embedding.md docs/features.md
+	python3 tests/docs/protocol.py docs/protocol.md
 
 # The programs look for the library under the name that the linker has put into them.
 $(BUILD)/c/lib/linked: $(EMCP_LIB)

@@ -16,18 +16,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server import Server
-from shutdown import check_shutdown
+from shutdown import check_end, check_shutdown
 
 HERE = Path(__file__).resolve().parent
 
 # Most of a client's time is waiting for watch_metric; few at once keep a small machine calm.
 CLIENTS_AT_ONCE = 3
 
-# A client needs about 10 seconds; the rest is for machines that are busy with other things.
-SECONDS_MAX = 45
+# A client needs about 10 seconds, under valgrind 20; the rest is for busy machines.
+SECONDS_MAX = 90
 
 # The exit status with which a client says that its program is not on this machine.
 SKIPPED = 77
+
+# Leaks and errors become an exit status, which the check of the shutdown sees.
+VALGRIND = (
+    "valgrind", "--quiet", "--error-exitcode=99", "--num-callers=120", "--leak-check=full",
+    "--show-leak-kinds=definite,indirect,possible",
+    "--errors-for-leak-kinds=definite,indirect,possible",
+    f"--suppressions={HERE.parent / 'c/valgrind.supp'}",
+)
+
+# One client for each transport and each kind of work: all of them would take a minute more.
+UNDER_VALGRIND = [
+    "curl",
+    "websockets",
+    "sysmond-ts-sdk-1-sse",
+    "sysmond-python-sdk-2-http",
+    "host-ts-sdk-2-http",
+    "host-python-sdk-1-websocket",
+    "four-clients",
+]
 
 
 @dataclass
@@ -51,24 +70,63 @@ def main(clients, rmcp, sysmond, host, *names):
     for script in HERE.glob("*.mjs"):
         shutil.copy(script, clients)
     with ExitStack() as stack:
-        sysmond = stack.enter_context(Server(sysmond, clients / "sysmond.log", "--quiet"))
-        host = stack.enter_context(Server(host, clients / "conformance-host.log"))
-        sysmond.wait_for_measurements()
-        commands = {
-            **client_commands(clients, sysmond),
-            **feature_commands(clients, rmcp, "sysmond", sysmond),
-            **feature_commands(clients, rmcp, "host", host),
-            **host_commands(clients, host),
-        }
+        plain = stack.enter_context(Pair(clients, sysmond, host))
+        commands = plain.commands(rmcp)
+        pairs = [plain]
         outcomes = []
+        if not shutil.which("valgrind"):
+            outcomes.append(Outcome("valgrind", "skip", "valgrind is not on this machine"))
+        elif not names or any(name.startswith("valgrind-") for name in names):
+            watched = stack.enter_context(Pair(clients, sysmond, host, "valgrind-", VALGRIND))
+            again = watched.commands(rmcp)
+            commands.update({f"valgrind-{name}": again[name] for name in UNDER_VALGRIND})
+            pairs.append(watched)
         with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
             picked = pick(commands, names).items()
             for outcome in pool.map(lambda item: run_client(clients, *item), picked):
                 outcome.print()
                 outcomes.append(outcome)
-        outcomes.append(stop(sysmond))
-        outcomes[-1].print()
-        return report(outcomes, sysmond, host)
+        for outcome in [outcome for pair in pairs for outcome in pair.stop()]:
+            outcome.print()
+            outcomes.append(outcome)
+        return report(outcomes, [server for pair in pairs for server in pair.servers])
+
+
+class Pair:
+    """Both servers; `tool` is what runs them and `part` begins the names of its outcomes."""
+
+    def __init__(self, clients, sysmond, host, part="", tool=()):
+        self.clients, self.part, self.tool = clients, part, tool
+        with ExitStack() as stack:
+            log = clients / f"{part}sysmond.log"
+            self.sysmond = stack.enter_context(Server(sysmond, log, "--quiet", tool=tool))
+            log = clients / f"{part}conformance-host.log"
+            self.host = stack.enter_context(Server(host, log, tool=tool))
+            self.sysmond.wait_for_measurements()
+            self.stack = stack.pop_all()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    @property
+    def servers(self):
+        return [self.sysmond, self.host]
+
+    def commands(self, rmcp):
+        return {
+            **client_commands(self.clients, self.sysmond),
+            **feature_commands(self.clients, rmcp, "sysmond", self.sysmond),
+            **feature_commands(self.clients, rmcp, "host", self.host),
+            **host_commands(self.clients, self.host),
+        }
+
+    def stop(self):
+        """Ends the servers the way a service manager does; the last thing they are tested for."""
+        yield judge(f"{self.part}shutdown", check_shutdown, self.sysmond)
+        yield judge(f"{self.part}host-shutdown", check_end, self.host)
 
 
 def client_commands(clients, server):
@@ -164,15 +222,14 @@ def run_client(clients, name, command):
     return Outcome(name, "FAILED", f"{output}  exit status {process.returncode}")
 
 
-def stop(server):
-    """Ends sysmond the way a service manager does; the last thing it is tested for."""
+def judge(name, check, server):
     try:
-        return Outcome("shutdown", "ok", f"{check_shutdown(server)} checks")
+        return Outcome(name, "ok", f"{check(server)} checks")
     except Exception as error:
-        return Outcome("shutdown", "FAILED", f"  {type(error).__name__}: {error}")
+        return Outcome(name, "FAILED", f"  {type(error).__name__}: {error}")
 
 
-def report(outcomes, *servers):
+def report(outcomes, servers):
     """Prints the last line and returns the exit status."""
     count = {verdict: 0 for verdict in ("ok", "FAILED", "skip")}
     for outcome in outcomes:

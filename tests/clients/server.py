@@ -18,13 +18,17 @@ MEASURE_SECONDS_MAX = 10
 
 
 class Server:
-    """Runs a server on a free port; leaving the `with` block ends it at the latest."""
+    """Runs a server on a free port; leaving the `with` block ends it at the latest.
 
-    def __init__(self, binary, log, *options):
-        self.name = Path(binary).name
+    `tool` is the command that runs it, for example valgrind.
+    """
+
+    def __init__(self, binary, log, *options, tool=()):
+        self.name = " ".join([*tool[:1], Path(binary).name])
+        self.is_slow = bool(tool)
         self.log_path = log
         with open(log, "w") as stderr:
-            command = [binary, "--listen", "127.0.0.1:0", *options]
+            command = [*tool, binary, "--listen", "127.0.0.1:0", *options]
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)
         try:
             self.address = self.read_address()

@@ -10,6 +10,7 @@ pub(crate) mod message;
 pub(crate) mod pull;
 mod schema;
 mod session;
+mod talk;
 mod ws;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -25,7 +26,8 @@ use serde_json::{Value, json};
 pub(crate) use dispatch::{Dispatcher, in_mode, turn};
 pub(crate) use http::{Event, Events, Http, Response};
 pub(crate) use schema::Schema;
-pub(crate) use session::{Line, SseClient, Streamable};
+pub(crate) use session::{Exchange, Incoming, Line, SseClient, Streamable};
+pub(crate) use talk::{Answer, Posted, Talk, Talker, accept, form, response};
 pub(crate) use ws::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Ws, handshake};
 
 /// How long a test waits for something that must happen. Far above any machine's worst minute:
@@ -128,6 +130,11 @@ fn rich_result() -> ToolResult {
 }
 
 impl Host {
+    /// Has a server of [`host_of`] dispatched where that is to be done.
+    pub(crate) fn dispatch(&mut self) {
+        self.dispatcher = Dispatcher::start(&self.server);
+    }
+
     /// The next call of `hold` that has started.
     pub(crate) fn held(&self) -> Call {
         self.held.lock().unwrap().recv_timeout(PATIENCE).expect("no call of hold arrived")
@@ -146,12 +153,21 @@ impl Host {
 
     /// Sends a modern request with the headers that belong to it.
     pub(crate) fn modern(&self, id: &str, method: &str, params: Value) -> Http {
-        let name = params["name"].as_str().unwrap_or_default().to_owned();
-        let body = request(id, method, &claim(params));
+        self.modern_with(&json!({}), id, method, params)
+    }
+
+    /// As a client that can do what `capabilities` say.
+    pub(crate) fn modern_with(
+        &self,
+        capabilities: &Value,
+        id: &str,
+        method: &str,
+        params: Value,
+    ) -> Http {
+        let name = name_of(method, &params);
+        let body = request(id, method, &claim_with(params, capabilities));
         let mut headers = modern_headers(method);
-        if method == "tools/call" {
-            headers.push(("Mcp-Name", &name));
-        }
+        headers.extend(name.as_deref().map(|name| ("Mcp-Name", name)));
         self.post(&headers, &body)
     }
 
@@ -206,9 +222,14 @@ pub(crate) fn notification(method: &str, params: &Value) -> String {
 }
 
 pub(crate) fn initialize(id: &str, version: &str) -> String {
+    initialize_with(id, version, &json!({}))
+}
+
+/// As a client that can do what `capabilities` say.
+pub(crate) fn initialize_with(id: &str, version: &str, capabilities: &Value) -> String {
     let params = json!({
         "protocolVersion": version,
-        "capabilities": {},
+        "capabilities": capabilities,
         "clientInfo": { "name": "peer", "version": "0" },
     });
     request(id, "initialize", &params)
@@ -224,13 +245,18 @@ pub(crate) fn call(id: &str, tool: &str, token: Option<&str>) -> String {
 }
 
 /// Adds the metadata that makes params modern; what `_meta` has already stays.
-pub(crate) fn claim(mut params: Value) -> Value {
+pub(crate) fn claim(params: Value) -> Value {
+    claim_with(params, &json!({}))
+}
+
+/// As a client that can do what `capabilities` say.
+pub(crate) fn claim_with(mut params: Value, capabilities: &Value) -> Value {
     let meta = &mut params["_meta"];
     if meta.is_null() {
         *meta = json!({});
     }
     meta["io.modelcontextprotocol/protocolVersion"] = MODERN.into();
-    meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    meta["io.modelcontextprotocol/clientCapabilities"] = capabilities.clone();
     params
 }
 
@@ -238,6 +264,17 @@ pub(crate) const ACCEPT: (&str, &str) = ("Accept", "application/json, text/event
 
 pub(crate) fn modern_headers(method: &str) -> Vec<(&str, &str)> {
     vec![ACCEPT, ("MCP-Protocol-Version", MODERN), ("Mcp-Method", method)]
+}
+
+/// What the header `Mcp-Name` says for methods that have it.
+pub(crate) fn name_of(method: &str, params: &Value) -> Option<String> {
+    let member = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
+        _ => return None,
+    };
+    params[member].as_str().map(str::to_owned)
 }
 
 pub(crate) fn parse(text: impl AsRef<[u8]>) -> Value {

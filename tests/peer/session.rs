@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ACCEPT, Events, Host, Http, Response, Ws, initialize, notification, parse};
+use super::{ACCEPT, Events, Host, Http, Response, Ws, initialize_with, notification, parse};
 
 /// One Streamable HTTP session.
 pub(crate) struct Streamable<'a> {
@@ -14,15 +14,25 @@ pub(crate) struct Streamable<'a> {
 impl<'a> Streamable<'a> {
     /// Shakes hands in `version`.
     pub(crate) fn open(host: &'a Host, version: &str) -> Streamable<'a> {
-        let session = Streamable::begin(host, version);
-        let done = session.post(&notification("notifications/initialized", &json!({}))).response();
-        assert_eq!((done.status, &*done.body), (202, &b""[..]));
+        Streamable::open_with(host, version, &json!({}))
+    }
+
+    /// As a client that can do what `capabilities` say.
+    pub(crate) fn open_with(host: &'a Host, version: &str, capabilities: &Value) -> Self {
+        let session = Streamable::begin_with(host, version, capabilities);
+        session.tell(&notification("notifications/initialized", &json!({})));
         session
     }
 
     /// Sends `initialize` only.
     pub(crate) fn begin(host: &'a Host, version: &str) -> Streamable<'a> {
-        let response = host.post(&[ACCEPT], &initialize("0", version)).response();
+        Streamable::begin_with(host, version, &json!({}))
+    }
+
+    /// As a client that can do what `capabilities` say.
+    pub(crate) fn begin_with(host: &'a Host, version: &str, capabilities: &Value) -> Self {
+        let body = initialize_with("0", version, capabilities);
+        let response = host.post(&[ACCEPT], &body).response();
         let result = &parse(&response.body)["result"];
         assert_eq!(response.status, 200);
         let id = response.header("mcp-session-id").expect("a session id").to_owned();
@@ -42,6 +52,13 @@ impl<'a> Streamable<'a> {
 
     pub(crate) fn post(&self, body: &str) -> Http {
         self.host.post(&self.headers(), body)
+    }
+
+    /// Sends a notification or a response.
+    #[track_caller]
+    pub(crate) fn tell(&self, body: &str) {
+        let done = self.post(body).response();
+        assert_eq!((done.status, &*done.body), (202, &b""[..]));
     }
 
     /// Opens the standalone stream, or resumes one.
@@ -75,8 +92,13 @@ impl<'a> SseClient<'a> {
 
     /// Opens the stream and shakes hands.
     pub(crate) fn open(host: &'a Host, version: &str) -> SseClient<'a> {
+        SseClient::open_with(host, version, &json!({}))
+    }
+
+    /// As a client that can do what `capabilities` say.
+    pub(crate) fn open_with(host: &'a Host, version: &str, capabilities: &Value) -> Self {
         let mut client = SseClient::begin(host, "/mcp");
-        client.send(&initialize("0", version));
+        client.send(&initialize_with("0", version, capabilities));
         assert_eq!(client.events.json()["id"], 0);
         client.send(&notification("notifications/initialized", &json!({})));
         client
@@ -146,10 +168,7 @@ impl<'a> Line<'a> {
     /// Sends a notification.
     pub(crate) fn tell(&mut self, body: &str) {
         match self {
-            Line::Streamable(session) => {
-                let response = session.post(body).response();
-                assert_eq!((response.status, &*response.body), (202, &b""[..]));
-            }
+            Line::Streamable(session) => session.tell(body),
             Line::Sse(client) => client.send(body),
             Line::Ws(ws) => ws.send(body),
         }

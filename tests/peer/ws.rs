@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use super::{Host, Http, PATIENCE, initialize, notification, parse};
+use super::{Host, Http, PATIENCE, initialize_with, notification, parse};
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -48,8 +48,13 @@ impl Ws {
 
     /// Connects and shakes hands in `version`.
     pub(crate) fn open(host: &Host, version: &str) -> Ws {
+        Ws::open_with(host, version, &json!({}))
+    }
+
+    /// As a client that can do what `capabilities` say.
+    pub(crate) fn open_with(host: &Host, version: &str, capabilities: &Value) -> Ws {
         let mut ws = Ws::connect(host);
-        ws.send(&initialize("0", version));
+        ws.send(&initialize_with("0", version, capabilities));
         assert_eq!(ws.json()["id"], 0);
         ws.send(&notification("notifications/initialized", &json!({})));
         ws
