@@ -318,7 +318,9 @@ fn what_a_call_remembers_is_bounded() {
     // What fits alone does not fit with an answer.
     let call = params("keeps", json!({}));
     let state = begin(&host, "tools/call", &call);
-    let reply = once(&host, "tools/call", &second(call, &state));
+    let mut again = second(call, &state);
+    again["inputResponses"]["n"]["content"]["n"] = json!(3_000_000);
+    let reply = once(&host, "tools/call", &again);
     assert_eq!(text_of(&reply), "keeps has too much to remember between its questions");
     assert_eq!(reply["result"]["isError"], true);
     let call = params("asks", json!({}));
