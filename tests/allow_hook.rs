@@ -328,4 +328,35 @@ mod on_the_thread_of_the_host {
         let stats = host.server.stats();
         assert_eq!((stats.listens, stats.calls, stats.calls_started), (0, 0, 0));
     }
+
+    #[test]
+    fn a_request_that_waits_for_the_host_can_be_cancelled() {
+        let threads = Threads::default();
+        let host = hosted(1, &threads);
+        let mut ws = beside(&host, || Ws::open(&host, NEWEST));
+        let cancelled = notification("notifications/cancelled", &json!({ "requestId": 1 }));
+        ws.send_all(&[call("1", "1open", None), call("2", "1open", None), cancelled]);
+        // The same id means another request once the first one is cancelled.
+        ws.send_all(&[call("1", "1hidden", None), call("1", "1open", None)]);
+        assert_error(&ws.json(), json!(1), -32600);
+        let mut replies = beside(&host, || [ws.json(), ws.json()]);
+        replies.sort_by_key(|reply| reply["id"].as_u64());
+        assert_error(&replies[0], json!(1), -32602);
+        assert_eq!(text_of(&replies[1]), "x");
+        assert_eq!(host.server.stats().calls_started, 1);
+    }
+
+    #[test]
+    fn a_request_that_waits_for_the_host_is_answered_by_a_server_that_stops() {
+        let threads = Threads::default();
+        let host = hosted(1, &threads);
+        let mut ws = beside(&host, || Ws::open(&host, NEWEST));
+        ws.send(&call("1", "1open", None));
+        wait_until(|| host.server.stats().calls_queued == 1);
+        host.server.stop().unwrap();
+        let (messages, code) = ws.until_close();
+        assert_eq!((messages.len(), code), (1, 1001), "{messages:?}");
+        assert_error(&messages[0], json!(1), -32603);
+        assert_eq!(host.server.stats().calls_started, 0);
+    }
 }

@@ -185,7 +185,7 @@ pub unsafe extern "C" fn emcp_tool_add(server: *mut emcp_server, tool: *const em
 
 /// Removes a tool and waits until its running calls have ended. Afterwards its function is not
 /// called any more and `free_user` has run: the program may unload both. Calls that have not begun
-/// are refused.
+/// are refused, as are those that wait for an answer of the user.
 ///
 /// Blocks as long as a call runs, or somebody holds one that was neither answered nor given back.
 /// With EMCP_F_HOST and on the thread that dispatches it does not, as nobody else could end the

@@ -19,8 +19,9 @@ mod set_level;
 mod subscribe;
 mod tasks;
 mod tools_call;
+mod waiting;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -37,7 +38,6 @@ use crate::registry::About;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, RawParams, code, write};
 use crate::session::{InFlight, Session};
-use crate::sync::lock;
 
 pub(crate) use cancelled::cancelled;
 
@@ -156,21 +156,9 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
 /// The others do not wait for it: the end of a handshake is what a session begins with.
 fn run(core: &Arc<Core>, method: &'static Method, request: Request) {
     let host = core.env.host.as_ref().filter(|_| method.asks && core.env.hooks.decides());
-    let Some(host) = host else { return (method.run)(core, request) };
-    let request = Arc::new(Mutex::new(Some(request)));
-    let job = {
-        let (core, request) = (core.clone(), request.clone());
-        move || {
-            let request = lock(&request).take();
-            request.into_iter().for_each(|request| (method.run)(&core, request));
-        }
-    };
-    if host.call(Box::new(job), core.env.limits.queue).is_err() {
-        core.env.counters.calls_refused.up();
-        let request = lock(&request).take();
-        request.into_iter().for_each(|request| {
-            request.fail(code::INTERNAL_ERROR, "busy; try again in a few seconds", None);
-        });
+    match host {
+        Some(host) => waiting::run(core, host, method, request),
+        None => (method.run)(core, request),
     }
 }
 
