@@ -1,6 +1,7 @@
 //! A server that wants keys, and every way to knock at its door.
 
 use std::net::TcpListener;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use emcp::{
@@ -11,8 +12,8 @@ use serde_json::json;
 use super::message::{next, send};
 use super::pull::{Parsed, Pulled};
 use super::{
-    ACCEPT, Host, Http, NEWEST, Response, Ws, call, claim, handshake, host_of, initialize,
-    modern_headers, request,
+    ACCEPT, Dispatcher, Host, Http, NEWEST, Response, Ws, call, claim, handshake, in_mode,
+    initialize, modern_headers, request,
 };
 
 /// Secrets of keys. Ann may do everything, Bob what needs no scope, the old one was Ann's.
@@ -87,7 +88,7 @@ pub(crate) const WAYS: [Way; 10] = [
 /// A server with the three keys.
 pub(crate) fn keyed(options: Options) -> Keyed {
     let identity = Identity { name: "guarded".into(), version: "1".into(), ..Identity::default() };
-    let server = Server::new(identity, options, Limits::default()).unwrap();
+    let server = Arc::new(Server::new(identity, in_mode(options), Limits::default()).unwrap());
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let (log, audit) = (heard.clone(), heard.clone());
     let hooks = Hooks {
@@ -117,7 +118,11 @@ pub(crate) fn keyed(options: Options) -> Keyed {
     let old = Key::new("ann-before", OLD).unwrap().expires("2001-01-01T00:00:00Z").unwrap();
     server.set_keys(vec![ann, bob, old]).unwrap();
     server.listen("tcp:127.0.0.1:0").unwrap();
-    Keyed { host: host_of(server), heard, answers: Mutex::default() }
+    server.start().unwrap();
+    let (addr, held) = (server.addresses()[0].clone(), Mutex::new(channel().1));
+    let dispatcher = Dispatcher::start(&server);
+    let host = Host { server, addr, held, dispatcher };
+    Keyed { host, heard, answers: Mutex::default() }
 }
 
 impl Way {
