@@ -1460,7 +1460,7 @@ int32_t emcp_fail(emcp_call *call, const char *text);
 /* Answers that there is no resource at the URI that was asked for, in the words of the client's
  * revision. Only once.
  *
- * Returns as emcp_finish().   Since 0.1 */
+ * Returns as emcp_finish(); EMCP_E_INVALID when no resource is being read.   Since 0.1 */
 int32_t emcp_fail_not_found(emcp_call *call);
 
 /* Answers the call with a JSON-RPC error, which programs see and models often do not: for a

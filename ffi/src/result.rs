@@ -15,7 +15,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use emcp_core::{Content, JsonWriter, Role};
+use emcp_core::{CallKind, Content, JsonWriter, Role};
 
 use crate::call_state::{call, emcp_call};
 use crate::draft::base64_bytes;
@@ -337,12 +337,16 @@ pub unsafe extern "C" fn emcp_fail(call: *mut emcp_call, text: *const c_char) ->
 /// Answers that there is no resource at the URI that was asked for, in the words of the client's
 /// revision. Only once.
 ///
-/// Returns as emcp_finish().   Since 0.1
+/// Returns as emcp_finish(); EMCP_E_INVALID when no resource is being read.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_fail_not_found(call: *mut emcp_call) -> i32 {
     guard_status(|| {
         // SAFETY: the header obliges the caller to hold a reference.
-        unsafe { self::call(call)? }.answer(|call, _| call.fail_not_found())
+        let call = unsafe { self::call(call)? };
+        if call.handle.kind() != CallKind::Resource {
+            return Err(Failure::invalid("no resource is being read"));
+        }
+        call.answer(|call, _| call.fail_not_found())
     })
 }
 

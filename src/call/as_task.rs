@@ -21,7 +21,7 @@ pub(crate) const TASKS_REQUIRED: &str = r#"{"extensions":{"io.modelcontextprotoc
 impl CallState {
     pub(super) fn begin_task(self: &Arc<Self>) -> Result<()> {
         if self.kind != CallKind::Tool || self.task.get().is_some() {
-            return Err(Error::State("only a tool call becomes a task, and once".into()));
+            return Err(already());
         }
         let services = self.services.upgrade().ok_or(Error::Cancelled)?;
         services.begin_task(self)
@@ -47,15 +47,18 @@ impl CallState {
     }
 
     /// Answers the client with the handle of `task`, to which everything else goes from here on.
-    /// `None`: the call has ended meanwhile.
-    pub(crate) fn hand_over(&self, task: &Arc<Task>) -> Option<()> {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when the call has ended meanwhile, [`Error::State`] when another thread
+    /// has made a task of it.
+    pub(crate) fn hand_over(&self, task: &Arc<Task>) -> Result<()> {
         let time = self.task_time();
         let old = {
             let mut sink = lock(&self.sink);
+            let sink = sink.as_mut().ok_or(Error::Cancelled)?;
+            self.task.set(task.clone()).map_err(|_| already())?;
             let new: Arc<dyn ReplySink> = Arc::new(TaskSink::new(task.clone()));
-            let old = std::mem::replace(sink.as_mut()?, new);
-            let _ = self.task.set(task.clone());
-            old
+            std::mem::replace(sink, new)
         };
         // The client may leave once it has the handle: that is no cancellation any more.
         self.scope.remove(&self.id);
@@ -66,7 +69,7 @@ impl CallState {
             false => format!(r#"{{"task":{{{members}}}}}"#),
         };
         old.reply(Reply { text: write::result(&self.id, &json), error: None });
-        Some(())
+        Ok(())
     }
 
     /// How long the function may run in each round.
@@ -79,4 +82,8 @@ impl CallState {
         let limits = &self.env.limits;
         if self.timeout == limits.tool_time { limits.task_time } else { self.timeout }
     }
+}
+
+fn already() -> Error {
+    Error::State("only a tool call becomes a task, and once".into())
 }

@@ -193,10 +193,7 @@ impl CallServices for Core {
         let work: Weak<dyn TaskWork> = work;
         let is_modern = call.revision().is_modern();
         let task = self.tasks.open(work, call.principal(), is_modern, call.task_time())?;
-        call.hand_over(&task).ok_or_else(|| {
-            self.tasks.forget(&task);
-            Error::Cancelled
-        })
+        call.hand_over(&task).inspect_err(|_| self.tasks.forget(&task))
     }
 }
 

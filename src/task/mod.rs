@@ -125,6 +125,13 @@ impl Task {
         lock(&self.state).end.clone()
     }
 
+    /// How long it is still kept.
+    fn rest(&self) -> Duration {
+        // A clock that was set back keeps it longer, never shorter.
+        let age = SystemTime::now().duration_since(self.created).unwrap_or_default();
+        self.ttl.saturating_sub(age)
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         lock(&self.state).end.is_some()
     }

@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::random::random;
 use crate::sync::lock;
 
+/// How soon a task is looked at again whose time is over although its call has not ended.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(1);
+
 /// The tasks of one server.
 pub(crate) struct TaskStore {
     env: Arc<Env>,
@@ -73,10 +76,8 @@ impl TaskStore {
             self.env.counters.tasks_refused.up();
             return Err(Error::Limit("too many tasks are running".into()));
         }
-        if tasks.is_empty() {
-            self.expiry.set(task.ttl);
-        }
         tasks.insert(task.id.clone(), task.clone());
+        self.watch_clock(&tasks);
         drop(tasks);
         self.env.counters.tasks_started.up();
         Ok(task)
@@ -120,24 +121,23 @@ impl TaskStore {
     }
 
     fn expire(&self) {
-        let now = SystemTime::now();
         let mut tasks = lock(&self.tasks);
-        let mut next: Option<Duration> = None;
-        let mut expired = Vec::new();
-        tasks.retain(|_, task| {
-            let age = now.duration_since(task.created).unwrap_or_default();
-            // One that is not done in its time is ended by its call, and goes after that.
-            if age >= task.ttl && task.has_ended() {
-                expired.push(task.clone());
-                return false;
-            }
-            let rest = task.ttl.saturating_sub(age).max(Duration::from_secs(1));
-            next = Some(next.map_or(rest, |earliest| earliest.min(rest)));
-            true
-        });
+        // One that is not done in its time is ended by its call, and goes after that.
+        let (expired, live) =
+            tasks.drain().partition(|(_, task)| task.rest().is_zero() && task.has_ended());
+        *tasks = live;
+        self.watch_clock(&tasks);
         drop(tasks);
-        if let Some(next) = next {
-            self.expiry.set(next);
+        // Dropped outside the lock: what they hold may be large.
+        let expired: HashMap<_, _> = expired;
+        drop(expired);
+    }
+
+    /// Sets the alarm for the first task whose time is over.
+    fn watch_clock(&self, tasks: &HashMap<Box<str>, Arc<Task>>) {
+        let first = tasks.values().map(|task| task.rest()).min();
+        if let Some(rest) = first {
+            self.expiry.set(rest.max(EXPIRY_PAUSE));
         }
     }
 }
