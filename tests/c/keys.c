@@ -150,5 +150,6 @@ int main(void)
     keys_of_a_file();
     CHECK_STATUS(emcp_stop(server), EMCP_OK);
     emcp_destroy(server);
+    puts("ok keys");
     return 0;
 }
