@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
@@ -88,9 +89,10 @@ pub(crate) struct Foreign {
     /// Runs while nothing is tried: see `VAIN_TRIES`.
     rest: Option<Timer>,
     waiting: Arc<Waiting>,
-    /// Wakes all of `waiting`. The reactor keeps one waker per direction, but either side of the
-    /// stream may wait for either direction.
+    /// Wakes all of `waiting`: the one that `rest` gets.
     waker: Waker,
+    readable: Direction,
+    writable: Direction,
     is_at_end: bool,
     is_shut: bool,
     is_broken: bool,
@@ -119,6 +121,21 @@ impl Side {
     }
 }
 
+/// One direction of the descriptor. The reactor keeps one waker per direction, but either side of
+/// the stream may wait for either direction: it wakes both.
+struct Direction {
+    event: Arc<Event>,
+    waker: Waker,
+}
+
+struct Event {
+    /// Woken since a side last took it. The reactor takes an event for old that comes in the round
+    /// in which it was waited for, which on a thread of its own is every round: it would wake us
+    /// again and again and never say that the descriptor is ready. A try finds out what is true.
+    is_new: AtomicBool,
+    waiting: Arc<Waiting>,
+}
+
 /// The tasks that wait for one of the two sides.
 #[derive(Default)]
 struct Waiting {
@@ -139,6 +156,8 @@ impl Foreign {
             vain_tries: 0,
             rest: None,
             waker: Waker::from(waiting.clone()),
+            readable: Direction::new(&waiting),
+            writable: Direction::new(&waiting),
             waiting,
             is_at_end: false,
             is_shut: false,
@@ -233,14 +252,13 @@ impl Foreign {
         let Some(descriptor) = &self.descriptor else {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         };
-        let mut cx = Context::from_waker(&self.waker);
         if want != Want::Write
-            && let Poll::Ready(ready) = descriptor.poll_readable(&mut cx)
+            && let Poll::Ready(ready) = self.readable.poll(|cx| descriptor.poll_readable(cx))
         {
             return Poll::Ready(ready);
         }
         if want != Want::Read
-            && let Poll::Ready(ready) = descriptor.poll_writable(&mut cx)
+            && let Poll::Ready(ready) = self.writable.poll(|cx| descriptor.poll_writable(cx))
         {
             return Poll::Ready(ready);
         }
@@ -259,6 +277,31 @@ impl Foreign {
     }
 }
 
+impl Direction {
+    fn new(waiting: &Arc<Waiting>) -> Direction {
+        let event = Arc::new(Event { is_new: AtomicBool::new(false), waiting: waiting.clone() });
+        Direction { waker: Waker::from(event.clone()), event }
+    }
+
+    /// Ready when there was an event or `poll` says so.
+    fn poll(
+        &self,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        if self.event.is_new.swap(false, SeqCst) {
+            return Poll::Ready(Ok(()));
+        }
+        poll(&mut Context::from_waker(&self.waker))
+    }
+}
+
+impl Wake for Event {
+    fn wake(self: Arc<Self>) {
+        self.is_new.store(true, SeqCst);
+        self.waiting.wake_all();
+    }
+}
+
 impl Waiting {
     fn set(&self, side: Side, waker: &Waker) {
         let slot = if side == Side::Reader { &self.reader } else { &self.writer };
@@ -267,14 +310,18 @@ impl Waiting {
             *slot = Some(waker.clone());
         }
     }
-}
 
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
+    fn wake_all(&self) {
         for slot in [&self.reader, &self.writer] {
             let waker = lock(slot).clone();
             waker.iter().for_each(Waker::wake_by_ref);
         }
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
     }
 }
 

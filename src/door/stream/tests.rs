@@ -2,7 +2,8 @@
 
 use super::*;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Sender, channel};
 
 use futures_lite::future::{block_on, poll_fn};
 
@@ -101,6 +102,47 @@ fn a_blocked_side_is_not_tried_before_the_descriptor_is_ready() {
     io::Write::write_all(&mut peer, b"x").unwrap();
     let read = poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut [0; 8]));
     assert_eq!(async_io::block_on(read).unwrap(), 3);
+}
+
+/// Reads what has come.
+struct Plain(UnixStream);
+
+impl StreamIo for Plain {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut self.0, buf)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut self.0, bytes)
+    }
+}
+
+/// Sends a message for each wake-up.
+struct Bell(Mutex<Sender<()>>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _ = lock(&self.0).send(());
+    }
+}
+
+#[test]
+fn one_wake_up_is_enough() {
+    // Bytes that come while the reactor waits already are the case that matters: several rounds,
+    // because it may still be starting in the first one.
+    const ROUNDS: usize = 20;
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    let descriptor = Async::new(OwnedFd::from(ours.try_clone().unwrap())).unwrap();
+    let mut stream = Foreign::new(Box::new(Plain(ours)), descriptor);
+    let (sender, wake_ups) = channel();
+    let waker = Waker::from(Arc::new(Bell(Mutex::new(sender))));
+    for round in 0..ROUNDS {
+        assert!(read_once(&mut stream, &waker).is_pending());
+        io::Write::write_all(&mut peer, b"x").unwrap();
+        wake_ups.recv_timeout(Duration::from_secs(30)).unwrap();
+        let read = read_once(&mut stream, &waker);
+        assert!(matches!(read, Poll::Ready(Ok(1))), "round {round}");
+    }
 }
 
 #[test]
