@@ -290,8 +290,7 @@ fn it_lives_as_long_as_the_server_object() {
     let call = params("asks", json!({}));
     let state = begin(&host, "tools/call", &call);
     host.server.stop().unwrap();
-    host.server.start().unwrap();
-    host.addr = host.server.addresses()[0].clone();
+    host.restart();
     assert_accepted(&host, &second(call, &state));
 }
 

@@ -710,16 +710,14 @@ fn a_stopping_server_ends_its_tasks_and_forgets_them() {
     let waited = client.begin("long");
     client.send(1, "tasks/result", &json!({ "taskId": waited }));
     let calls = [tasks.call(), tasks.call()];
-    let server = tasks.host.server.clone();
-    server.stop().unwrap();
+    tasks.host.server.stop().unwrap();
     for call in calls {
         assert_eq!(call.cancelled(), Some(CancelReason::Shutdown));
         assert!(!call.reply(ToolResult::text("too late")));
     }
     assert_error(&client.next(), json!(1), -32603);
     tasks.assert_no_call();
-    server.start().unwrap();
-    tasks.host.addr = server.addresses()[0].clone();
+    tasks.host.restart();
     tasks.assert_unknown(&long);
     tasks.assert_unknown(&asks);
 }

@@ -135,6 +135,14 @@ impl Host {
         self.dispatcher = Dispatcher::start(&self.server);
     }
 
+    /// Starts the stopped server again, at another address.
+    pub(crate) fn restart(&mut self) {
+        self.server.start().unwrap();
+        self.addr = self.server.addresses()[0].clone();
+        // The former one may have seen that the server had stopped.
+        self.dispatcher = Dispatcher::start(&self.server);
+    }
+
     /// The next call of `hold` that has started.
     pub(crate) fn held(&self) -> Call {
         self.held.lock().unwrap().recv_timeout(PATIENCE).expect("no call of hold arrived")
