@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use super::{Host, Http, PATIENCE, initialize_with, notification, parse};
+use super::{Host, Http, PATIENCE, initialize_with, notification, parse, request};
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -57,6 +57,10 @@ impl Ws {
         ws.send(&initialize_with("0", version, capabilities));
         assert_eq!(ws.json()["id"], 0);
         ws.send(&notification("notifications/initialized", &json!({})));
+        // Nothing is announced to a session before it is initialized, and only an answer shows that
+        // it is.
+        ws.send(&request(r#""ready""#, "ping", &json!({})));
+        assert_eq!(ws.json()["id"], "ready");
         ws
     }
 
