@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 use http_types::{Response, StatusCode};
 
 use super::decode::decode;
+use super::direct::is_plain;
 use super::reject::Reject;
 use super::response::text;
-use super::{BoxFuture, Head, Incoming, Outcome, Peer, Service};
+use super::{BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
 use crate::env::Env;
 use crate::shield::shielded;
 
@@ -38,21 +39,23 @@ pub(super) fn respond(
     body: Vec<u8>,
     peer: Peer,
 ) -> Result<Outcome, Reject> {
-    let request = decode(&head, body.len())?;
+    if !is_plain(&head) {
+        decode(&head, body.len())?;
+    }
     env.counters.requests.up();
-    let incoming = Incoming { request, head, body, peer };
+    let incoming = Incoming { head, body, peer };
     let outcome = shielded(env, "a request", || service.respond(incoming));
-    Ok(outcome.unwrap_or_else(|| Outcome::Respond(internal_error())))
+    Ok(outcome.unwrap_or_else(|| Outcome::respond(internal_error())))
 }
 
 /// Looks whether a reply under way is there.
 pub(crate) fn poll_reply(
-    reply: &mut BoxFuture<Response>,
+    reply: &mut BoxFuture<Final>,
     env: &Arc<Env>,
     cx: &mut Context<'_>,
-) -> Poll<Response> {
+) -> Poll<Final> {
     let polled = shielded(env, "a reply", || reply.as_mut().poll(cx));
-    polled.unwrap_or_else(|| Poll::Ready(internal_error()))
+    polled.unwrap_or_else(|| Poll::Ready(internal_error().into()))
 }
 
 pub(super) fn internal_error() -> Response {

@@ -21,7 +21,9 @@ use super::reject::Reject;
 use super::response::{Reply, Terms, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
-use super::{BoxFuture, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover, Version};
+use super::{
+    BoxFuture, Final, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover, Version, direct,
+};
 use crate::env::Env;
 use crate::held::Held;
 use crate::level::Level;
@@ -51,9 +53,12 @@ pub(crate) async fn serve(
         has_unread_body: false,
     };
     while connection.next_request().await {
-        // Two boxes: a stream that goes on for hours keeps nothing of its request.
-        let answer = Box::pin(connection.answer()).await;
-        match Box::pin(connection.send(answer)).await {
+        let mut next = poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await;
+        if let Next::Rest(answer) = next {
+            // A box for what waits: a connection at rest keeps nothing of its requests.
+            next = Box::pin(connection.exchange(answer)).await;
+        }
+        match next {
             // A client that pipelines is always ready; the others get their turn.
             Next::Request if connection.is_pipelined() => future::yield_now().await,
             Next::Request => {}
@@ -62,7 +67,7 @@ pub(crate) async fn serve(
                     if connection.has_unread_body { connection.env.limits.body_bytes } else { 0 };
                 return Box::pin(connection.wire.linger(rest)).await;
             }
-            Next::Vanish => return,
+            Next::Vanish | Next::Rest(_) => return,
             Next::Upgrade(run) => return connection.hand_over(run).await,
         }
     }
@@ -102,6 +107,8 @@ struct Connection {
 
 /// What is to be sent for one request.
 enum Answer {
+    /// Not before it is there.
+    Wait(BoxFuture<Final>, HalfClose, Terms),
     Reply(Reply),
     /// Bytes that are a whole head or more, and what follows once they are out.
     Bytes(Vec<u8>, Next),
@@ -111,6 +118,8 @@ enum Answer {
 
 /// What follows one exchange.
 enum Next {
+    /// The rest of it: its answer, or all of it.
+    Rest(Option<Box<Answer>>),
     Request,
     /// The reply is out; the client may still have to read it.
     Close,
@@ -161,37 +170,94 @@ impl Connection {
         }
     }
 
+    /// Does the exchange if nothing in it has to wait: most are whole requests with short answers.
+    fn exchange_at_once(&mut self, cx: &mut Context<'_>) -> Next {
+        let (mut bytes, next) = match self.answer_at_once() {
+            Some(Answer::Bytes(bytes, next)) => (bytes, next),
+            answer => return Next::Rest(answer.map(Box::new)),
+        };
+        match self.wire.poll_write(cx, &bytes) {
+            Poll::Ready(Ok(sent)) if sent == bytes.len() => return next,
+            Poll::Ready(Ok(sent)) => drop(bytes.drain(..sent)),
+            Poll::Ready(Err(Lost)) => return Next::Vanish,
+            Poll::Pending => {}
+        }
+        Next::Rest(Some(Box::new(Answer::Bytes(bytes, next))))
+    }
+
+    /// Goes on with `answer`, or from the beginning.
+    async fn exchange(&mut self, answer: Option<Box<Answer>>) -> Next {
+        let answer = match answer {
+            Some(answer) => *answer,
+            None => Box::pin(self.answer()).await,
+        };
+        // Another box: a stream that goes on for hours needs no room for a request.
+        Box::pin(self.send(answer)).await
+    }
+
+    /// Answers a request that has arrived as a whole, without a future for its pieces. `None` when
+    /// some of it is missing or anything about it is unusual.
+    fn answer_at_once(&mut self) -> Option<Answer> {
+        let limits = &self.env.limits;
+        let buffered = self.wire.buffered();
+        let length = Scanner::default().scan(buffered, limits).ok()??;
+        let head = parse(&buffered[..length], limits).ok().filter(direct::is_plain)?;
+        let body = usize::try_from(head.content_length()?).ok()?;
+        if body > limits.body_bytes || body > buffered.len() - length {
+            return None;
+        }
+        self.wire.consume(length);
+        Some(self.admit(&head).map_or_else(
+            |refused| refused,
+            |(peer, terms)| {
+                let body = self.wire.take(body);
+                self.respond(head, body, peer, terms)
+            },
+        ))
+    }
+
     /// Reads one request and finds its answer.
     async fn answer(&mut self) -> Answer {
         let head = match self.read_head().await {
             Ok(head) => head,
             Err(stop) => return self.stop(stop),
         };
+        let (peer, terms) = match self.admit(&head) {
+            Ok(admitted) => admitted,
+            Err(refused) => return refused,
+        };
+        match self.read_body(&head).await {
+            Ok(body) => self.respond(head, body, peer, terms),
+            Err(stop) => self.stop(stop),
+        }
+    }
+
+    /// Asks who sends the request and whether it may come in.
+    ///
+    /// # Errors
+    /// What is said to one that may not.
+    fn admit(&mut self, head: &Head) -> Result<(Peer, Terms), Answer> {
         self.has_unread_body = head.framing.has_body();
-        let terms = self.terms(&head);
-        let peer = match ask::admission(&*self.service, &self.env, &head, &self.peer) {
-            Ok(peer) => peer,
+        let terms = self.terms(head);
+        match ask::admission(&*self.service, &self.env, head, &self.peer) {
+            Ok(peer) => Ok((peer, terms)),
             Err(response) => {
                 let persist = terms.persist && !head.framing.has_body();
-                return self.reply(response, Terms { persist, ..terms });
+                Err(self.reply(response, Terms { persist, ..terms }))
             }
-        };
-        let body = match self.read_body(&head).await {
-            Ok(body) => body,
-            Err(stop) => return self.stop(stop),
-        };
+        }
+    }
+
+    /// Hands a whole request up.
+    fn respond(&mut self, head: Head, body: Vec<u8>, peer: Peer, terms: Terms) -> Answer {
         self.has_unread_body = false;
         self.wire.end_deadline();
         self.wire.release();
-        let (reply, half_close) = match ask::respond(&*self.service, &self.env, head, body, peer) {
-            Ok(Outcome::Respond(response)) => return self.reply(response, terms),
-            Ok(Outcome::Upgrade { headers, run }) => return self.upgrade(&headers, run, terms),
-            Ok(Outcome::Wait { reply, half_close }) => (reply, half_close),
-            Err(reject) => return self.stop(Stop::Reject(reject)),
-        };
-        match self.wait(reply, half_close).await {
-            Some(response) => self.reply(response, terms),
-            None => Answer::Nothing,
+        match ask::respond(&*self.service, &self.env, head, body, peer) {
+            Ok(Outcome::Respond(answer)) => self.conclude(answer, terms),
+            Ok(Outcome::Wait { reply, half_close }) => Answer::Wait(reply, half_close, terms),
+            Ok(Outcome::Upgrade { headers, run }) => self.upgrade(&headers, run, terms),
+            Err(reject) => self.stop(Stop::Reject(reject)),
         }
     }
 
@@ -266,15 +332,11 @@ impl Connection {
     }
 
     /// Waits for a reply under way; `None` when the client has gone before it was ready.
-    async fn wait(
-        &mut self,
-        mut reply: BoxFuture<Response>,
-        half_close: HalfClose,
-    ) -> Option<Response> {
+    async fn wait(&mut self, mut reply: BoxFuture<Final>, half_close: HalfClose) -> Option<Final> {
         let Connection { wire, env, .. } = self;
         poll_fn(|cx| {
-            if let Poll::Ready(response) = ask::poll_reply(&mut reply, env, cx) {
-                return Poll::Ready(Some(response));
+            if let Poll::Ready(answer) = ask::poll_reply(&mut reply, env, cx) {
+                return Poll::Ready(Some(answer));
             }
             match ready!(wire.poll_departure(cx)) {
                 Departure::HalfClosed if half_close == HalfClose::Tolerate => Poll::Pending,
@@ -284,26 +346,43 @@ impl Connection {
         .await
     }
 
-    async fn send(&mut self, answer: Answer) -> Next {
-        let (sent, next) = match answer {
+    async fn send(&mut self, mut answer: Answer) -> Next {
+        if let Answer::Wait(reply, half_close, terms) = answer {
+            answer = match self.wait(reply, half_close).await {
+                Some(reply) => self.conclude(reply, terms),
+                None => Answer::Nothing,
+            };
+        }
+        match answer {
             Answer::Reply(reply) => {
                 let next = if reply.persist { Next::Request } else { Next::Close };
-                (pump(&mut self.wire, &self.env, reply).await, next)
+                let sent = pump(&mut self.wire, &self.env, reply).await;
+                sent.map_or(Next::Vanish, |()| next)
             }
-            Answer::Bytes(bytes, next) => (self.wire.write_all(&bytes).await, next),
-            Answer::Nothing => return Next::Vanish,
-        };
-        match sent {
-            Ok(()) => next,
-            Err(Lost) => Next::Vanish,
+            Answer::Bytes(bytes, next) => {
+                self.wire.write_all(&bytes).await.map_or(Next::Vanish, |()| next)
+            }
+            Answer::Nothing | Answer::Wait(..) => Next::Vanish,
+        }
+    }
+
+    fn conclude(&self, answer: Final, terms: Terms) -> Answer {
+        let terms = self.present(terms);
+        match direct::reply(&answer, terms) {
+            Some(bytes) => Answer::Bytes(bytes, Next::Request),
+            None => Answer::Reply(finish(answer.into(), terms, &self.env)),
         }
     }
 
     fn reply(&self, response: Response, terms: Terms) -> Answer {
+        Answer::Reply(finish(response, self.present(terms), &self.env))
+    }
+
+    /// `terms` as they are now that the answer is there.
+    fn present(&self, terms: Terms) -> Terms {
         // A client that ended its side asks for nothing more than what is buffered.
         let is_over = self.wire.is_at_end() && self.wire.buffered().is_empty();
-        let persist = terms.persist && !is_over && !self.drain.is_closed();
-        Answer::Reply(finish(response, Terms { persist, ..terms }, &self.env))
+        Terms { persist: terms.persist && !is_over && !self.drain.is_closed(), ..terms }
     }
 
     fn stop(&self, stop: Stop) -> Answer {

@@ -70,10 +70,10 @@ impl Gathering {
         let version = head.version;
         match ask::respond(&*service, &env, head, body, peer) {
             Ok(Outcome::Upgrade { .. }) if version == Version::Http10 => {
-                Outcome::Respond(no_upgrade())
+                Outcome::respond(no_upgrade())
             }
             Ok(outcome) => outcome,
-            Err(reject) => Outcome::Respond(refused(reject, &env)),
+            Err(reject) => Outcome::respond(refused(reject, &env)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use http_types::{Method, StatusCode};
 use httparse::Status;
+use memchr::{memchr, memchr_iter};
 
 use super::Version;
 use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
@@ -25,62 +26,92 @@ pub(super) struct Scanner {
 impl Scanner {
     /// Returns the length of the head once its empty line is there.
     ///
-    /// `buffer` starts with the head and is the one of the last call with bytes added.
+    /// `buffer` starts with the head and is the one of the last call with bytes added. What is wrong
+    /// is found at the same byte however they came.
     pub(super) fn scan(&mut self, buffer: &[u8], limits: &Limits) -> Result<Option<usize>, Reject> {
-        while let Some(&byte) = buffer.get(self.seen) {
-            let previous = self.seen.checked_sub(1).map(|at| buffer[at]);
-            // A TLS hello or a stray body is refused at its first byte, not after a deadline.
-            if previous.is_none() && !is_token_byte(byte) {
-                return Err(Reject::malformed("this is not an HTTP request"));
-            }
-            // RFC 9112 section 2.2: a bare CR or LF reads differently from parser to parser.
-            if (byte == b'\n') != (previous == Some(b'\r')) {
-                return Err(Reject::malformed("every line must end with CR LF"));
-            }
-            self.seen += 1;
-            self.check_limits(limits)?;
-            if byte == b'\n' {
-                if self.seen - self.line_start == "\r\n".len() {
-                    return Ok(Some(self.seen));
+        // A TLS hello or a stray body is refused at its first byte, not after a deadline.
+        if self.seen == 0 && buffer.first().is_some_and(|byte| !is_token_byte(*byte)) {
+            return Err(Reject::malformed("this is not an HTTP request"));
+        }
+        while self.seen < buffer.len() {
+            let line_end = memchr(b'\n', &buffer[self.seen..]).map(|at| self.seen + at + 1);
+            let end = line_end.unwrap_or(buffer.len());
+            let (room, too_long) = self.room(limits);
+            match self.bare(buffer, line_end) {
+                Some(at) if at <= room => {
+                    return Err(Reject::malformed("every line must end with CR LF"));
                 }
-                // An HTTP/0.9 request is one line, so its client would wait for the deadline.
-                if self.lines == 0 {
-                    check_version(&buffer[..self.seen])?;
-                }
-                self.lines += 1;
-                self.line_start = self.seen;
+                _ if end > room => return Err(too_long),
+                _ => self.seen = end,
             }
+            if line_end.is_none() {
+                return Ok(None);
+            }
+            if end - self.line_start == "\r\n".len() {
+                return Ok(Some(end));
+            }
+            // An HTTP/0.9 request is one line, so its client would wait for the deadline.
+            if self.lines == 0 {
+                check_version(&buffer[..end])?;
+            }
+            self.lines += 1;
+            self.line_start = end;
         }
         Ok(None)
     }
 
-    fn check_limits(&self, limits: &Limits) -> Result<(), Reject> {
-        if self.lines == 0 && self.seen > limits.target_bytes.saturating_add(LINE_EXTRA) {
-            return Err(TARGET_TOO_LONG);
+    /// Where the first byte is that makes a CR or an LF stand alone: RFC 9112 section 2.2 leaves
+    /// that to the parser, so it reads differently from one to the next.
+    fn bare(&self, buffer: &[u8], line_end: Option<usize>) -> Option<usize> {
+        // The last byte of before may be a CR whose LF should come now.
+        let start = self.line_start.max(self.seen.saturating_sub(1));
+        let end = line_end.unwrap_or(buffer.len());
+        let after_cr = memchr(b'\r', &buffer[start..end]).map(|at| start + at + 1);
+        match (after_cr, line_end) {
+            (Some(after), Some(end)) if after + 1 == end => None,
+            (Some(after), None) if after == end => None,
+            (Some(after), _) => Some(after),
+            (None, Some(end)) => Some(end - 1),
+            (None, None) => None,
         }
-        if self.seen > limits.head_bytes {
-            return Err(Reject::new(
-                StatusCode::RequestHeaderFieldsTooLarge,
-                "the request head is too long",
-            ));
+    }
+
+    /// How far the line under way may reach, and what is said beyond.
+    fn room(&self, limits: &Limits) -> (usize, Reject) {
+        let target = match self.lines {
+            0 => limits.target_bytes.saturating_add(LINE_EXTRA),
+            _ => usize::MAX,
+        };
+        if target <= limits.head_bytes {
+            return (target, TARGET_TOO_LONG);
         }
         // The last line may be the empty one; it counts once it has a byte of its own.
-        let is_field = self.seen - self.line_start > "\r\n".len();
-        if is_field && self.lines > limits.header_count {
-            return Err(Reject::new(
-                StatusCode::RequestHeaderFieldsTooLarge,
-                "the request has too many header fields",
-            ));
+        let fields = match self.lines > limits.header_count {
+            true => self.line_start + "\r\n".len(),
+            false => usize::MAX,
+        };
+        let too_large = |message| Reject::new(StatusCode::RequestHeaderFieldsTooLarge, message);
+        match limits.head_bytes <= fields {
+            true => (limits.head_bytes, too_large("the request head is too long")),
+            false => (fields, too_large("the request has too many header fields")),
         }
-        Ok(())
     }
 }
 
 /// Reads one whole head, from its first byte to the end of its empty line.
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Head, Reject> {
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let mut slots = vec![httparse::EMPTY_HEADER; lines];
-    let mut request = httparse::Request::new(&mut slots);
+    let lines = memchr_iter(b'\n', bytes).count();
+    // Most heads are small and need no allocation here.
+    let mut few = [httparse::EMPTY_HEADER; 16];
+    let mut many = Vec::new();
+    let slots = match few.get_mut(..lines) {
+        Some(slots) => slots,
+        None => {
+            many.resize(lines, httparse::EMPTY_HEADER);
+            &mut many
+        }
+    };
+    let mut request = httparse::Request::new(slots);
     match request.parse(bytes) {
         Ok(Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(Reject::malformed("the request head ends early")),

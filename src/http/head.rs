@@ -133,8 +133,18 @@ impl Fields {
         self.text.push_str(name);
         self.text[start..].make_ascii_lowercase();
         let split = self.text.len();
-        self.text.push_str(String::from_utf8_lossy(value).trim_matches([' ', '\t']));
+        match std::str::from_utf8(value) {
+            Ok(value) => self.text.push_str(value.trim_matches([' ', '\t'])),
+            Err(_) => {
+                self.text.push_str(String::from_utf8_lossy(value).trim_matches([' ', '\t']));
+            }
+        }
         self.places.push(Place { start, split, end: self.text.len() });
+    }
+
+    /// Bytes of all names and values.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -14,6 +14,7 @@ mod body;
 pub(crate) mod connection;
 mod date;
 mod decode;
+mod direct;
 mod gathering;
 mod guard;
 mod head;
@@ -33,7 +34,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http_types::{Request, Response};
+use http_types::{Response, StatusCode};
 
 pub(crate) use ask::poll_reply;
 pub(crate) use connection::{serve, serve_upgraded};
@@ -80,9 +81,6 @@ pub(crate) enum Version {
 
 /// One whole request.
 pub(crate) struct Incoming {
-    /// The decoded request. Its own body is empty: the bytes are in `body`, where they arrived.
-    pub(crate) request: Request,
-    /// Every field as it was sent; `request` carries only a few of them.
     pub(crate) head: Head,
     /// Complete: a body cut short never gets here.
     pub(crate) body: Vec<u8>,
@@ -106,11 +104,40 @@ pub(crate) trait Service: Send + Sync + 'static {
 #[expect(clippy::large_enum_variant, reason = "it lives for one match, and most are `Respond`")]
 pub(crate) enum Outcome {
     /// Ready at once.
-    Respond(Response),
+    Respond(Final),
     /// Ready later. Dropping the future tells the layers above that the client has gone.
-    Wait { reply: BoxFuture<Response>, half_close: HalfClose },
+    Wait { reply: BoxFuture<Final>, half_close: HalfClose },
     /// 101 with `headers`, then the connection is somebody else's. `connection: upgrade` is added.
     Upgrade { headers: Vec<(&'static str, String)>, run: Takeover },
+}
+
+impl Outcome {
+    /// Ready at once.
+    pub(crate) fn respond(response: impl Into<Final>) -> Outcome {
+        Outcome::Respond(response.into())
+    }
+}
+
+/// The final response to a request (RFC 9110 section 15).
+pub(crate) enum Final {
+    /// 200 with a JSON document and nothing else to say.
+    Document(Arc<str>),
+    Response(Response),
+}
+
+impl From<Response> for Final {
+    fn from(response: Response) -> Final {
+        Final::Response(response)
+    }
+}
+
+impl From<Final> for Response {
+    fn from(answer: Final) -> Response {
+        match answer {
+            Final::Document(text) => response::json(StatusCode::Ok, text.as_ref().to_owned()),
+            Final::Response(response) => response,
+        }
+    }
 }
 
 /// Gets the socket and the bytes that came right behind the upgrade request.

@@ -14,12 +14,25 @@ pub(crate) struct Socket {
     stream: Stream,
     /// Reads in a row that did not have to wait.
     eager_reads: u8,
+    /// The last read took all that was there: the next one waits first, because trying would most
+    /// likely be in vain.
+    is_drained: bool,
 }
 
 enum Stream {
     Tcp(Async<TcpStream>),
     Unix(Async<UnixStream>),
     Foreign(Box<dyn Duplex>),
+}
+
+impl Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Foreign(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
 }
 
 /// A stream that is no socket of ours: TLS of the host, or a pipe in memory. `poll_close` ends our
@@ -35,19 +48,34 @@ impl From<Async<TcpStream>> for Socket {
         // Replies go out in whole writes, so Nagle's delay buys nothing. A socket that refuses the
         // option is one whose peer has left, and the first read tells.
         let _ = stream.get_ref().set_nodelay(true);
-        Socket { stream: Stream::Tcp(stream), eager_reads: 0 }
+        Socket::new(Stream::Tcp(stream))
     }
 }
 
 impl From<Async<UnixStream>> for Socket {
     fn from(stream: Async<UnixStream>) -> Socket {
-        Socket { stream: Stream::Unix(stream), eager_reads: 0 }
+        Socket::new(Stream::Unix(stream))
     }
 }
 
 impl From<Box<dyn Duplex>> for Socket {
     fn from(stream: Box<dyn Duplex>) -> Socket {
-        Socket { stream: Stream::Foreign(stream), eager_reads: 0 }
+        Socket::new(Stream::Foreign(stream))
+    }
+}
+
+impl Socket {
+    fn new(stream: Stream) -> Socket {
+        Socket { stream, eager_reads: 0, is_drained: false }
+    }
+
+    /// Ready when a read is worth trying.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.stream {
+            Stream::Tcp(stream) if self.is_drained => stream.poll_readable(cx),
+            Stream::Unix(stream) if self.is_drained => stream.poll_readable(cx),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -63,12 +91,17 @@ impl AsyncRead for Socket {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let read = match &mut this.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Foreign(stream) => Pin::new(stream).poll_read(cx, buf),
+        let read = match this.poll_readable(cx) {
+            Poll::Ready(Ok(())) => this.stream.poll_read(cx, buf),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
         };
         this.eager_reads = if read.is_ready() { this.eager_reads + 1 } else { 0 };
+        this.is_drained = match &read {
+            Poll::Ready(Ok(length)) => *length < buf.len(),
+            Poll::Ready(Err(_)) => false,
+            Poll::Pending => true,
+        };
         read
     }
 }

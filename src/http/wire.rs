@@ -2,6 +2,7 @@
 //!
 //! Moves bytes and counts them. Knows neither heads nor bodies.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -240,14 +241,28 @@ impl Wire {
         body: Option<&mut Vec<u8>>,
         room: usize,
     ) -> Poll<io::Result<usize>> {
-        // On the stack: a connection that waits holds no buffer.
-        let mut bytes = [0; READ_BYTES];
         let room = room.min(READ_BYTES);
-        let length = ready!(Pin::new(&mut self.socket).poll_read(cx, &mut bytes[..room]))?;
-        body.unwrap_or(&mut self.inbuf).extend_from_slice(&bytes[..length]);
-        self.env.counters.bytes_in.add(length as u64);
-        Poll::Ready(Ok(length))
+        with_scratch(|bytes| {
+            let length = ready!(Pin::new(&mut self.socket).poll_read(cx, &mut bytes[..room]))?;
+            body.unwrap_or(&mut self.inbuf).extend_from_slice(&bytes[..length]);
+            self.env.counters.bytes_in.add(length as u64);
+            Poll::Ready(Ok(length))
+        })
     }
+}
+
+/// Lends room for one read. It belongs to the thread: a connection that waits holds no buffer, and
+/// nothing is zeroed for every read.
+fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // Taken out: what is read from may be the host's, which may read from another connection.
+    let mut bytes = SCRATCH.take();
+    bytes.resize(READ_BYTES, 0);
+    let result = read(&mut bytes);
+    SCRATCH.set(bytes);
+    result
 }
 
 /// Bytes of one read.

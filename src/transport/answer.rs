@@ -34,7 +34,7 @@ fn conclude(
     half_close: HalfClose,
 ) -> Outcome {
     match exchange.ready() {
-        Some(response) => Outcome::Respond(response),
+        Some(answer) => Outcome::Respond(answer),
         None => Outcome::Wait { reply: Box::pin(exchange.respond(presence, slot)), half_close },
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn refuse(id: Option<&Id>, refusal: &Refusal) -> Outcome {
 /// An error reply with a status.
 pub(super) fn refuse_with(status: StatusCode, id: Option<&Id>, refusal: &Refusal) -> Outcome {
     let data = refusal.data.as_deref();
-    Outcome::Respond(json(status, write::error(id, refusal.code, &refusal.message, data)))
+    Outcome::respond(json(status, write::error(id, refusal.code, &refusal.message, data)))
 }
 
 /// The answer to a stream above `limits.streams`.
@@ -76,5 +76,5 @@ fn later(mut response: Response) -> Response {
 pub(super) fn not_allowed(allow: &str, reason: &str) -> Outcome {
     let mut response = text(StatusCode::MethodNotAllowed, reason);
     set_header(&mut response, "allow", allow);
-    Outcome::Respond(response)
+    Outcome::respond(response)
 }

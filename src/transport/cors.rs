@@ -2,37 +2,44 @@
 
 use http_types::{Response, StatusCode};
 
-use crate::http::Head;
 use crate::http::response::{response, set_header};
+use crate::http::{Final, Head};
 
 /// What a page may send.
 const HEADERS: &str = "content-type, accept, authorization, x-api-key, mcp-session-id, mcp-protocol-version, \
                        last-event-id, mcp-method, mcp-name";
 
 /// The permission that a response to one request carries.
-pub(super) struct Grant(Option<String>);
+pub(super) struct Grant(String);
 
 impl Grant {
-    pub(super) fn of(head: &Head) -> Grant {
-        Grant(head.header("origin").map(str::to_owned))
+    /// `None` for a request that no page has sent.
+    pub(super) fn of(head: &Head) -> Option<Grant> {
+        head.header("origin").map(|origin| Grant(origin.to_owned()))
     }
 
-    pub(super) fn apply(&self, response: &mut Response) {
-        if let Some(origin) = &self.0 {
-            set_header(response, "access-control-allow-origin", origin);
-            let has_challenge = response.header("www-authenticate").is_some();
-            let more = if has_challenge { ", www-authenticate" } else { "" };
-            let exposed = format!("mcp-session-id{more}");
-            set_header(response, "access-control-expose-headers", &exposed);
-            set_header(response, "vary", "origin");
-        }
+    pub(super) fn applied(&self, answer: Final) -> Final {
+        let mut response = Response::from(answer);
+        self.apply(&mut response);
+        response.into()
+    }
+
+    fn apply(&self, response: &mut Response) {
+        set_header(response, "access-control-allow-origin", &self.0);
+        let has_challenge = response.header("www-authenticate").is_some();
+        let more = if has_challenge { ", www-authenticate" } else { "" };
+        let exposed = format!("mcp-session-id{more}");
+        set_header(response, "access-control-expose-headers", &exposed);
+        set_header(response, "vary", "origin");
     }
 }
 
 /// Adds the permission to a refusal, so that a page can read why.
 pub(super) fn allow(response: &mut Response, head: &Head) {
-    if response.status() != StatusCode::Forbidden {
-        Grant::of(head).apply(response);
+    if response.status() != StatusCode::Forbidden
+        && let Some(grant) = Grant::of(head)
+    {
+        grant.apply(response);
     }
 }
 

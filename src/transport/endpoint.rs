@@ -79,8 +79,8 @@ impl Endpoint {
     fn route(&self, incoming: Incoming, route: Route) -> Outcome {
         let head = &incoming.head;
         let version = head.header("mcp-protocol-version");
-        match incoming.request.method() {
-            Method::Options => Outcome::Respond(cors::preflight(head)),
+        match head.method {
+            Method::Options => Outcome::respond(cors::preflight(head)),
             Method::Get
                 if head.has_token("upgrade", "websocket") && self.core.options.websocket =>
             {
@@ -89,7 +89,7 @@ impl Endpoint {
             // A POST is answered in JSON-RPC; these have no message to answer.
             Method::Get | Method::Delete if version.is_some_and(is_unknown) => {
                 let reason = "MCP-Protocol-Version names no revision that is served here";
-                Outcome::Respond(text(StatusCode::BadRequest, reason))
+                Outcome::respond(text(StatusCode::BadRequest, reason))
             }
             Method::Get if is_modern_header(version) => {
                 answer::not_allowed("POST", "this revision has no GET")
@@ -136,20 +136,15 @@ impl Service for Endpoint {
     fn respond(&self, incoming: Incoming) -> Outcome {
         // `admit` has let the path through.
         let Some(route) = self.policy.route(&incoming.head.path) else {
-            return Outcome::Respond(response(StatusCode::NotFound));
+            return Outcome::respond(response(StatusCode::NotFound));
         };
-        let allow = cors::Grant::of(&incoming.head);
+        let Some(grant) = cors::Grant::of(&incoming.head) else {
+            return self.route(incoming, route);
+        };
         match self.route(incoming, route) {
-            Outcome::Respond(mut response) => {
-                allow.apply(&mut response);
-                Outcome::Respond(response)
-            }
+            Outcome::Respond(answer) => Outcome::respond(grant.applied(answer)),
             Outcome::Wait { reply, half_close } => {
-                let reply = Box::pin(async move {
-                    let mut response = reply.await;
-                    allow.apply(&mut response);
-                    response
-                });
+                let reply = Box::pin(async move { grant.applied(reply.await) });
                 Outcome::Wait { reply, half_close }
             }
             upgrade => upgrade,

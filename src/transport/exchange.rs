@@ -12,6 +12,7 @@ use http_types::{Response, StatusCode};
 use super::challenge;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use crate::env::Env;
+use crate::http::Final;
 use crate::http::response::{STOPPING, json, response, set_header, text};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::code;
@@ -106,7 +107,7 @@ impl Exchange {
     }
 
     /// The answer if it is there already. Spares the quick methods a second look at the reactor.
-    pub(super) fn ready(&self) -> Option<Response> {
+    pub(super) fn ready(&self) -> Option<Final> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         // A worker may be about to notify: what is taken out here must be the answer.
         let _order = lock(&self.order);
@@ -114,7 +115,7 @@ impl Exchange {
             return None;
         }
         match self.outbox.poll_next(&mut cx) {
-            Poll::Ready(Ok(Frame::Reply { text, error, .. })) => Some(self.as_json(&text, error)),
+            Poll::Ready(Ok(Frame::Reply { text, error, .. })) => Some(self.as_json(text, error)),
             _ => None,
         }
     }
@@ -125,7 +126,7 @@ impl Exchange {
         self: Arc<Self>,
         presence: Presence,
         mut slot: Option<StreamSlot>,
-    ) -> Response {
+    ) -> Final {
         let alarm = self.env.clock.alarm();
         alarm.set(self.env.limits.keepalive_time);
         let first = loop {
@@ -137,12 +138,12 @@ impl Exchange {
                 Some(Ok(Frame::Reply { text, error, .. }))
                     if self.prefers_json(error) || !self.hold(&mut slot) =>
                 {
-                    return self.as_json(&text, error);
+                    return self.as_json(text, error);
                 }
                 Some(Ok(frame)) if self.hold(&mut slot) => break Some(frame),
                 // No stream is free: the notification is lost, the answer will come as JSON.
                 Some(Ok(_)) => self.env.counters.notifications_dropped.up(),
-                Some(Err(why)) => return closed(why),
+                Some(Err(why)) => return closed(why).into(),
                 // A silent call of many seconds: a stream with comments keeps proxies patient.
                 None if self.form != Form::Json && self.hold(&mut slot) => {
                     self.start_streaming();
@@ -151,13 +152,13 @@ impl Exchange {
                 None => alarm.clear(),
             }
         };
-        let Some(slot) = slot else { return response(StatusCode::InternalServerError) };
+        let Some(slot) = slot else { return response(StatusCode::InternalServerError).into() };
         let mut stream = EventStream::new(&self.env, self.outbox.clone(), presence, slot);
         if let Some(resumable) = self.resumable.as_ref().filter(|resumable| resumable.is_primed) {
             stream.prime(resumable.stream);
         }
         stream.extend(first);
-        event_stream::response(stream)
+        event_stream::response(stream).into()
     }
 
     /// Tells whether a reply that comes first goes out as JSON. An error whose meaning is its
@@ -175,12 +176,16 @@ impl Exchange {
         slot.is_some()
     }
 
-    fn as_json(&self, text: &str, error: Option<i32>) -> Response {
-        let mut response = json(self.status(error), text.to_owned());
+    fn as_json(&self, text: Arc<str>, error: Option<i32>) -> Final {
+        let status = self.status(error);
+        if status == StatusCode::Ok {
+            return Final::Document(text);
+        }
+        let mut response = json(status, text.as_ref().to_owned());
         if let Some(challenge) = self.challenge.get() {
             set_header(&mut response, "www-authenticate", challenge);
         }
-        response
+        response.into()
     }
 
     fn status(&self, error: Option<i32>) -> StatusCode {

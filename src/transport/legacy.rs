@@ -12,7 +12,7 @@ use super::message::Origin;
 use super::{answer, batch, message};
 use crate::core::Core;
 use crate::http::response::{response, set_header, text};
-use crate::http::{Incoming, Outcome};
+use crate::http::{Final, Incoming, Outcome};
 use crate::level::Level;
 use crate::protocol::{Channel, Meta, Refusal, Verdict, check_header, classify};
 use crate::rpc::{Malformed, Message, code};
@@ -34,7 +34,7 @@ pub(super) fn initialize(
         Ok(session) => session,
         Err(error) => {
             core.env.log(Level::Error, "session", format_args!("{error}"));
-            return Outcome::Respond(text(StatusCode::ServiceUnavailable, "no session available"));
+            return Outcome::respond(text(StatusCode::ServiceUnavailable, "no session available"));
         }
     };
     // A plain exchange: a client that loses this answer initializes again.
@@ -47,7 +47,7 @@ pub(super) fn initialize(
     core.sessions.keep(&session);
     core.changes.subscribe(Arc::downgrade(&session) as _);
     match answer::conclude_legacy(exchange) {
-        Outcome::Respond(response) => Outcome::Respond(name(response, &session)),
+        Outcome::Respond(answer) => Outcome::respond(name(answer, &session)),
         Outcome::Wait { reply, half_close } => {
             let reply = Box::pin(async move { name(reply.await, &session) });
             Outcome::Wait { reply, half_close }
@@ -73,7 +73,7 @@ pub(super) fn post(
     if !matches!(message, Message::Request { .. }) {
         let sink = Exchange::plain(&core.env, Form::Json);
         message::take(core, &session, message, meta, &Origin::post(incoming, sink));
-        return Outcome::Respond(response(StatusCode::Accepted));
+        return Outcome::respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
     message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
@@ -107,7 +107,7 @@ pub(super) fn batch(
     if !items.iter().any(batch::wants_answer) {
         let sink = Exchange::plain(&core.env, Form::Json);
         Batch::run(core, &session, items, &Origin::post(incoming, sink));
-        return Outcome::Respond(response(StatusCode::Accepted));
+        return Outcome::respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
     Batch::run(core, &session, items, &Origin::post(incoming, exchange.clone()));
@@ -118,7 +118,7 @@ pub(super) fn batch(
 pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let session = match find(core, incoming) {
         Ok(session) => session,
-        Err((status, refusal)) => return Outcome::Respond(text(status, &refusal.message)),
+        Err((status, refusal)) => return Outcome::respond(text(status, &refusal.message)),
     };
     let Link::Streams(streams) = &session.link else {
         return answer::not_allowed("POST", "this session has a stream already");
@@ -127,7 +127,7 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         return answer::not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
     }
     let Some(slot) = StreamSlot::take(&core.env) else {
-        return Outcome::Respond(answer::no_stream());
+        return Outcome::respond(answer::no_stream());
     };
     let outbox = Outbox::new(core.env.clone(), WhenFull::DropNotifications);
     let attached = |stream: u32| {
@@ -143,7 +143,7 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
             // it, which comes back and takes it again, for ever.
             let Some((id, Resumed { missed, finished })) = resumed else {
                 let reason = "Last-Event-ID names no stream that can be resumed";
-                return Outcome::Respond(text(StatusCode::BadRequest, reason));
+                return Outcome::respond(text(StatusCode::BadRequest, reason));
             };
             let mut body = attached(id.stream);
             body.extend(missed);
@@ -161,7 +161,7 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
             body
         }
     };
-    Outcome::Respond(event_stream::response(body))
+    Outcome::respond(event_stream::response(body))
 }
 
 /// Ends a session.
@@ -173,7 +173,7 @@ pub(super) fn delete(core: &Core, incoming: &Incoming) -> Outcome {
         }
         Err((status, refusal)) => text(status, &refusal.message),
     };
-    Outcome::Respond(response)
+    Outcome::respond(response)
 }
 
 /// Finds the session that a request names. An unknown one is 404, which makes clients start anew;
@@ -193,7 +193,8 @@ fn find(core: &Core, incoming: &Incoming) -> Result<Arc<Session>, (StatusCode, R
     })
 }
 
-fn name(mut response: Response, session: &Session) -> Response {
+fn name(answer: Final, session: &Session) -> Final {
+    let mut response = Response::from(answer);
     set_header(&mut response, "mcp-session-id", &session.id);
-    response
+    response.into()
 }

@@ -41,7 +41,7 @@ pub(super) fn post(
     // would be silent for ever.
     let slot = is_listen.then(|| StreamSlot::take(&core.env)).flatten();
     if is_listen && slot.is_none() {
-        return Outcome::Respond(answer::no_stream_for(&id));
+        return Outcome::respond(answer::no_stream_for(&id));
     }
     let form = if is_listen { Form::Stream } else { form };
     let exchange = Exchange::modern(&core.env, form);

@@ -26,7 +26,7 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         return answer::not_allowed("POST, DELETE", "GET serves streams; accept text/event-stream");
     }
     let Some(slot) = StreamSlot::take(&core.env) else {
-        return Outcome::Respond(answer::no_stream());
+        return Outcome::respond(answer::no_stream());
     };
     let outbox = Outbox::new(core.env.clone(), WhenFull::Close);
     let session = match core
@@ -36,7 +36,7 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         Ok(session) => session,
         Err(error) => {
             core.env.log(Level::Error, "session", format_args!("{error}"));
-            return Outcome::Respond(text(StatusCode::ServiceUnavailable, "no session available"));
+            return Outcome::respond(text(StatusCode::ServiceUnavailable, "no session available"));
         }
     };
     core.changes.subscribe(Arc::downgrade(&session) as _);
@@ -44,7 +44,7 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let mut body = EventStream::new(&core.env, outbox, presence, slot);
     // Relative, so that it stays on the origin that the client chose, whatever proxies do.
     body.announce(&format!("{}?sessionId={}", head.path, session.id));
-    Outcome::Respond(event_stream::response(body))
+    Outcome::respond(event_stream::response(body))
 }
 
 /// The session that a POST names in its query; `session_id` is the Python SDK's spelling.
@@ -59,9 +59,9 @@ pub(super) fn post(core: &Arc<Core>, incoming: &Incoming, id: &str) -> Outcome {
         Link::Duplex(outbox) => Some((session.clone(), outbox.clone())),
         Link::Streams(_) => None,
     }) else {
-        return Outcome::Respond(text(StatusCode::NotFound, "session not found; open a stream"));
+        return Outcome::respond(text(StatusCode::NotFound, "session not found; open a stream"));
     };
     let origin = Origin::of(&incoming.peer, "sse", Arc::new(SharedStream(outbox)));
     duplex::receive(core, &session, &incoming.body, &origin);
-    Outcome::Respond(response(StatusCode::Accepted))
+    Outcome::respond(response(StatusCode::Accepted))
 }

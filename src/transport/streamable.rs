@@ -48,7 +48,7 @@ pub(super) fn post(core: &Arc<Core>, incoming: Incoming, route: Route) -> Outcom
         }
         Verdict::Initialize(meta) => legacy::initialize(core, &incoming, form, message, meta),
         Verdict::Legacy(meta) => legacy::post(core, &incoming, form, message, meta),
-        Verdict::Drop => Outcome::Respond(response(StatusCode::Accepted)),
+        Verdict::Drop => Outcome::respond(response(StatusCode::Accepted)),
         Verdict::Refuse(refusal) => refuse(message.id(), &refusal),
     }
 }

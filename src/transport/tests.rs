@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_lite::future::block_on;
-use http_types::{Method, Request, Response, StatusCode};
+use http_types::{Method, Response, StatusCode};
 
 use super::Endpoint;
 use crate::core::{Core, Options};
@@ -45,11 +45,10 @@ fn send(
     let principal = principal.map(Arc::from);
     let peer = Peer { principal, ..Peer::at("test".into(), false) };
     let peer = endpoint.admit(&head, &peer).unwrap();
-    let request = Request::new(head.method, format!("http://localhost{target}").as_str());
-    let incoming = Incoming { request, head, body: body.into(), peer };
+    let incoming = Incoming { head, body: body.into(), peer };
     match endpoint.respond(incoming) {
-        Outcome::Respond(response) => response,
-        Outcome::Wait { reply, .. } => block_on(reply),
+        Outcome::Respond(answer) => answer.into(),
+        Outcome::Wait { reply, .. } => block_on(reply).into(),
         Outcome::Upgrade { .. } => panic!("nobody asked for an upgrade"),
     }
 }

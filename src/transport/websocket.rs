@@ -35,10 +35,10 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
     let accept = match accept_key(&incoming.head) {
         Ok(accept) => accept,
-        Err(response) => return Outcome::Respond(*response),
+        Err(response) => return Outcome::respond(*response),
     };
     let Some(slot) = StreamSlot::take(&core.env) else {
-        return Outcome::Respond(answer::no_stream());
+        return Outcome::respond(answer::no_stream());
     };
     let mut headers = vec![("upgrade", "websocket".to_owned()), ("sec-websocket-accept", accept)];
     if let Some(name) = subprotocol(&incoming.head) {

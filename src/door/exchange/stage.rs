@@ -7,14 +7,16 @@ use http_types::{Method, Response, StatusCode};
 
 use crate::env::Env;
 use crate::http::response::{STOPPING, text};
-use crate::http::{BoxFuture, Gathering, HalfClose, Outcome, Takeover, Unframed, poll_reply};
+use crate::http::{
+    BoxFuture, Final, Gathering, HalfClose, Outcome, Takeover, Unframed, poll_reply,
+};
 
 /// What an exchange waits for.
 pub(super) enum Stage {
     /// Pieces of the body.
     Gathering(Box<Gathering>),
     /// The reply. Dropping it tells the layers above that the client has gone.
-    Waiting { reply: BoxFuture<Response>, half_close: HalfClose },
+    Waiting { reply: BoxFuture<Final>, half_close: HalfClose },
     /// The host, which has not taken everything yet, or has.
     Answered(Unframed, Option<Takeover>),
     /// The thread of the host that is at work with it.
@@ -28,7 +30,7 @@ pub(super) enum Stage {
 impl Stage {
     pub(super) fn of(outcome: Outcome, method: Option<Method>, env: &Env) -> Stage {
         match outcome {
-            Outcome::Respond(response) => Stage::answered(response, method, env),
+            Outcome::Respond(answer) => Stage::answered(answer.into(), method, env),
             Outcome::Wait { reply, half_close } => Stage::Waiting { reply, half_close },
             Outcome::Upgrade { headers, run } => {
                 Stage::Answered(Unframed::upgrade(&headers, env), Some(run))
@@ -73,9 +75,9 @@ impl Stage {
     ) -> Stage {
         match self {
             Stage::Waiting { mut reply, half_close } => match poll_reply(&mut reply, env, cx) {
-                Poll::Ready(response) => {
+                Poll::Ready(answer) => {
                     drop(reply);
-                    Stage::answered(response, method, env)
+                    Stage::answered(answer.into(), method, env)
                 }
                 Poll::Pending => Stage::Waiting { reply, half_close },
             },

@@ -49,23 +49,22 @@ impl Service for Fake {
     }
 
     fn respond(&self, incoming: Incoming) -> Outcome {
-        let Incoming { request, head, body, .. } = incoming;
-        assert_eq!(request.method(), head.method);
+        let Incoming { head, body, .. } = incoming;
         let body = String::from_utf8(body).unwrap();
         lock(&self.seen).push(format!("{} {} {body}", head.method, head.path));
         let drop_count = || DropCount(self.dropped.clone());
         match head.path.as_str() {
-            "/204" => Outcome::Respond(response(StatusCode::NoContent)),
-            "/304" => Outcome::Respond(response(StatusCode::NotModified)),
+            "/204" => Outcome::respond(response(StatusCode::NoContent)),
+            "/304" => Outcome::respond(response(StatusCode::NotModified)),
             "/close" => {
                 let mut response = text(StatusCode::Ok, "bye");
                 close_after(&mut response);
-                Outcome::Respond(response)
+                Outcome::respond(response)
             }
             "/later" => {
                 let reply = Box::pin(async {
                     future::yield_now().await;
-                    json(StatusCode::Ok, "1".to_owned())
+                    json(StatusCode::Ok, "1".to_owned()).into()
                 });
                 Outcome::Wait { reply, half_close: HalfClose::Tolerate }
             }
@@ -90,21 +89,21 @@ impl Service for Fake {
                 let reply = Box::pin(async { panic!("on purpose") });
                 Outcome::Wait { reply, half_close: HalfClose::Gone }
             }
-            "/sse" => Outcome::Respond(event_stream(Cursor::new(b"data: 1\n\n"))),
+            "/sse" => Outcome::respond(event_stream(Cursor::new(b"data: 1\n\n"))),
             "/silent" => {
                 let events = Events { first: b"data: 1\n\n", _dropped: drop_count() };
-                Outcome::Respond(event_stream(events))
+                Outcome::respond(event_stream(events))
             }
             "/short" => {
                 let mut response = text(StatusCode::Ok, "");
                 response.set_body(Body::from_reader(Cursor::new(b"ab"), Some(3)));
-                Outcome::Respond(response)
+                Outcome::respond(response)
             }
-            "/large" => Outcome::Respond(json(StatusCode::Ok, "x".repeat(200_000))),
+            "/large" => Outcome::respond(json(StatusCode::Ok, "x".repeat(200_000))),
             "/inject" => {
                 let mut bad = response(StatusCode::Ok);
                 bad.insert_header("x", "a\r\nset-cookie: b");
-                Outcome::Respond(bad)
+                Outcome::respond(bad)
             }
             "/upgrade" => {
                 let headers = vec![("upgrade", "echo".to_owned())];
@@ -113,7 +112,7 @@ impl Service for Fake {
                     run: Box::new(|socket, early| Box::pin(echo(socket, early))),
                 }
             }
-            _ => Outcome::Respond(text(StatusCode::Ok, &body)),
+            _ => Outcome::respond(text(StatusCode::Ok, &body)),
         }
     }
 }
