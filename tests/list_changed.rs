@@ -24,6 +24,7 @@ fn every_change_reaches_every_kind_of_client() {
     let mut get = session.get(None);
     let mut sse = SseClient::open(&host, "2024-11-05");
     let mut ws = Ws::open(&host, "2025-03-26");
+    ws.settle();
     let mut listening = listen(&host, json!({"toolsListChanged": true}));
     let changes: [&dyn Fn(); 4] = [
         &|| host.add_tool("fresh"),
@@ -50,6 +51,7 @@ fn changes_at_once_become_one_notification() {
     let mut get = session.get(None);
     let mut sse = SseClient::open(&host, NEWEST);
     let mut ws = Ws::open(&host, NEWEST);
+    ws.settle();
     let mut listening = listen(&host, json!({"toolsListChanged": true}));
     let begin = Instant::now();
     (0..40).for_each(|number| host.add_tool(&format!("tool{number}")));
@@ -79,6 +81,7 @@ fn only_those_hear_of_it_who_asked() {
     let mut ws = Ws::connect(&host);
     let mut uninterested = listen(&host, json!({}));
     let mut asked = Ws::open(&host, NEWEST);
+    asked.settle();
     host.add_tool("fresh");
     assert_eq!(asked.json()["method"], METHOD);
     host.server.stop().unwrap();
@@ -93,9 +96,8 @@ fn what_no_client_can_see_is_no_change() {
     let options = Options { read_only: true, ..Options::default() };
     let host = host_with(options, Limits { coalesce_time: Duration::ZERO, ..limits() });
     let mut ws = Ws::open(&host, NEWEST);
-    // Answered, so the handshake is complete and the notifications before it would show.
-    ws.send(&request("1", "ping", &json!({})));
-    assert_eq!(ws.json()["id"], 1);
+    // The handshake is complete, so the notifications before it would show.
+    ws.settle();
     let writer = emcp::Tool::new("writer").unwrap().description("Writes.");
     let flags = ToolFlags { write: true, ..ToolFlags::default() };
     host.server.add_tool(writer.flags(flags), |_| {}).unwrap();

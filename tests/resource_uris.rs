@@ -33,9 +33,7 @@ fn ask(host: &Host, version: &str, method: &str, params: &Value) -> Value {
     if version == MODERN {
         return host.modern("1", method, params.clone()).first().1;
     }
-    let mut ws = Ws::open(host, version);
-    ws.send(&request("1", method, params));
-    ws.json()
+    Ws::open(host, version).ask("1", method, params)
 }
 
 fn read(host: &Host, version: &str, uri: &str) -> Value {
@@ -46,11 +44,9 @@ fn read(host: &Host, version: &str, uri: &str) -> Value {
 fn assert_absent(host: &Host, uri: &str) {
     let mut ws = Ws::open(host, NEWEST);
     let params = json!({ "uri": uri });
-    ws.send(&request("1", "resources/read", &params));
-    let reply = ws.json();
+    let reply = ws.ask("1", "resources/read", &params);
     assert_eq!(reply["error"]["code"], -32002, "{uri:?}: {reply}");
-    ws.send(&request("2", "resources/read", &claim(params)));
-    assert_eq!(ws.json()["error"]["code"], -32602, "{uri:?}");
+    assert_eq!(ws.ask("2", "resources/read", &claim(params))["error"]["code"], -32602, "{uri:?}");
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn lists_of_resources_and_prompts_change_in_both_eras() {
     let session = Streamable::open(&host, NEWEST);
     let (mut get, mut sse) = (session.get(None), SseClient::open(&host, "2024-11-05"));
     let mut ws = Ws::open(&host, "2025-06-18");
+    ws.settle();
     let kinds = [
         ("notifications/resources/list_changed", &resources[..]),
         ("notifications/prompts/list_changed", &prompts[..]),

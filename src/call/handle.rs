@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use serde_json::value::RawValue;
-
 use super::state::CallState;
 use crate::caller::Caller;
 use crate::cancel::CancelReason;
@@ -36,7 +34,7 @@ impl CallHandle {
     /// schema; of a prompt; the variables of a template; for a completion, what the other arguments
     /// have already. Integers stand as the client wrote them, however large.
     pub fn arguments(&self) -> &str {
-        self.0.arguments.get()
+        &self.0.arguments
     }
 
     /// For a completion, the argument or variable to complete and what the user has typed of it.
@@ -47,7 +45,7 @@ impl CallHandle {
 
     /// `params._meta` as JSON text, if the client sent it.
     pub fn meta(&self) -> Option<&str> {
-        self.0.meta.raw.as_deref().map(RawValue::get)
+        self.0.meta.raw.as_deref()
     }
 
     /// Who calls.

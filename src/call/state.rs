@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use serde_json::value::RawValue;
-
 use super::progress::Progress;
 use super::target::Target;
 use super::{CallServices, Parked};
@@ -38,7 +36,7 @@ pub(crate) struct CallState {
     pub(super) id: Id,
     pub(super) kind: CallKind,
     pub(super) name: Arc<str>,
-    pub(super) arguments: Box<RawValue>,
+    pub(super) arguments: Box<str>,
     pub(super) completing: Option<Completing>,
     pub(super) meta: Box<Meta>,
     pub(super) revision: Revision,
@@ -99,7 +97,7 @@ pub(crate) struct CallParts {
     pub(crate) id: Id,
     pub(crate) kind: CallKind,
     pub(crate) name: Arc<str>,
-    pub(crate) arguments: Box<RawValue>,
+    pub(crate) arguments: Box<str>,
     pub(crate) completing: Option<Completing>,
     pub(crate) meta: Box<Meta>,
     pub(crate) revision: Revision,
@@ -254,7 +252,7 @@ impl CallState {
             Audit {
                 kind: self.kind,
                 name: &self.name,
-                arguments: self.arguments.get(),
+                arguments: &self.arguments,
                 outcome,
                 queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
                 ran: started.map(|at| at.elapsed()).unwrap_or_default(),

@@ -28,7 +28,7 @@ pub(super) struct NewCall {
     pub(super) kind: CallKind,
     /// The name of the tool or prompt, or the URI.
     pub(super) name: String,
-    pub(super) arguments: Box<RawValue>,
+    pub(super) arguments: Box<str>,
     pub(super) completing: Option<Completing>,
     pub(super) timeout: Option<Duration>,
     pub(super) result_bytes: Option<usize>,
@@ -141,9 +141,8 @@ impl NewCall {
             return Ok(Asking::default());
         }
         // Hardly any request has them, and reading the params once more costs all others.
-        let names = ["\"inputResponses\"", "\"requestState\""];
-        let text = request.params.as_deref().map_or("{}", RawValue::get);
-        if !names.iter().any(|name| text.contains(name)) {
+        let is_none = |name| request.params.member(name).is_none();
+        if request.params.is_clear() && is_none("inputResponses") && is_none("requestState") {
             return Ok(Asking::default());
         }
         let Round { input_responses, request_state } =
@@ -273,8 +272,8 @@ pub(super) fn shorten(name: &str) -> String {
     name.chars().take(128).collect()
 }
 
-pub(super) fn empty_object() -> Box<RawValue> {
-    serde_json::value::to_raw_value(&serde_json::Map::new()).unwrap_or_default()
+pub(super) fn empty_object() -> Box<str> {
+    "{}".into()
 }
 
 fn unix_time() -> Duration {

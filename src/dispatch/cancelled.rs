@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cancel::CancelReason;
-use crate::rpc::{Id, RawParams};
+use crate::rpc::{self, Id};
 use crate::session::InFlight;
 
 #[derive(Deserialize)]
@@ -15,9 +15,8 @@ struct Params<'a> {
 }
 
 /// Cancels the named request of this peer. Anything odd is ignored: there is nobody to answer.
-pub(crate) fn cancelled(params: &RawParams, in_flight: &InFlight) {
-    let Some(params) = params.as_deref() else { return };
-    let Ok(Params { request_id }) = serde_json::from_str(params.get()) else { return };
+pub(crate) fn cancelled(params: &rpc::Params, in_flight: &InFlight) {
+    let Ok(Params { request_id }) = serde_json::from_str(params.text()) else { return };
     if let Some(id) = Id::parse(request_id) {
         in_flight.cancel(&id, CancelReason::Client);
     }

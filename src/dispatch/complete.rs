@@ -68,13 +68,13 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         Ok(params) => params,
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
-    let arguments = params.context.arguments.map(RawValue::to_owned);
+    let arguments = params.context.arguments.map(RawValue::get);
     let completing = Completing {
         argument: params.argument.name.into_owned(),
         value: params.argument.value.into_owned(),
     };
-    let arguments = arguments.filter(|raw| raw.get().starts_with('{'));
-    let arguments = arguments.unwrap_or_else(empty_object);
+    let arguments = arguments.filter(|json| json.starts_with('{'));
+    let arguments = arguments.map_or_else(empty_object, Box::from);
     match params.of {
         Reference::Prompt { name } => {
             let name = name.into_owned();
@@ -92,7 +92,7 @@ fn prompt(
     request: Request,
     name: String,
     completing: Completing,
-    arguments: Box<RawValue>,
+    arguments: Box<str>,
 ) {
     let entry = core.prompts.lookup(&name).filter(|_| request.may(core, Item::Prompt, &name));
     let Some(entry) = entry else {
@@ -122,7 +122,7 @@ fn template(
     request: Request,
     uri: String,
     completing: Completing,
-    arguments: Box<RawValue>,
+    arguments: Box<str>,
 ) {
     let entry = core.templates.lookup(&uri).filter(|_| request.may(core, Item::Template, &uri));
     let Some(entry) = entry else {
@@ -146,7 +146,7 @@ fn template(
     new_call(uri, completing, arguments).start(core, request, target);
 }
 
-fn new_call(name: String, completing: Completing, arguments: Box<RawValue>) -> NewCall {
+fn new_call(name: String, completing: Completing, arguments: Box<str>) -> NewCall {
     NewCall {
         kind: CallKind::Completion,
         name,

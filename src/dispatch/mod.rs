@@ -36,7 +36,7 @@ use crate::protocol::{Meta, Refusal, Revision};
 use crate::rate::machine;
 use crate::registry::About;
 use crate::reply::{Reply, ReplySink};
-use crate::rpc::{Id, RawParams, code, write};
+use crate::rpc::{Id, Params, code, write};
 use crate::session::{InFlight, Session};
 
 pub(crate) use cancelled::cancelled;
@@ -45,7 +45,7 @@ pub(crate) use cancelled::cancelled;
 pub(crate) struct Request {
     pub(crate) id: Id,
     pub(crate) method: String,
-    pub(crate) params: RawParams,
+    pub(crate) params: Params,
     pub(crate) revision: Revision,
     pub(crate) meta: Box<Meta>,
     /// The legacy session it belongs to, or the WebSocket or SSE stream it came by.
@@ -222,8 +222,7 @@ impl Request {
 
     /// Reads the params as `T`; absent params read as `{}`.
     fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
-        let text = self.params.as_deref().map_or("{}", |params| params.get());
-        serde_json::from_str(text).map_err(|error| {
+        serde_json::from_str(self.params.text()).map_err(|error| {
             let error: String = error.to_string().chars().take(160).collect();
             format!("{}: {error}", self.method)
         })

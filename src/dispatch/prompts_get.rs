@@ -26,13 +26,13 @@ struct Params<'a> {
 
 pub(super) fn run(core: &Arc<Core>, request: Request) {
     let (name, arguments) = match request.read::<Params<'_>>() {
-        Ok(params) => (params.name.into_owned(), params.arguments.map(RawValue::to_owned)),
+        Ok(params) => (params.name.into_owned(), params.arguments.map(|raw| raw.get().into())),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
-    let arguments = arguments.filter(|raw| raw.get() != "null").unwrap_or_else(empty_object);
+    let arguments =
+        arguments.filter(|json: &Box<str>| &**json != "null").unwrap_or_else(empty_object);
     // All revisions: the arguments of a prompt are texts.
-    let Ok(given) = serde_json::from_str::<BTreeMap<Cow<'_, str>, Cow<'_, str>>>(arguments.get())
-    else {
+    let Ok(given) = serde_json::from_str::<BTreeMap<Cow<'_, str>, Cow<'_, str>>>(&arguments) else {
         let problem = "arguments must be an object of strings";
         return request.fail(code::INVALID_PARAMS, problem, None);
     };

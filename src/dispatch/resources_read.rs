@@ -84,7 +84,7 @@ pub(super) fn not_found(request: Request, uri: &str) {
 }
 
 /// The variables of a template as the arguments of the call.
-fn variables_json(variables: &[(String, String)]) -> Box<serde_json::value::RawValue> {
+fn variables_json(variables: &[(String, String)]) -> Box<str> {
     let mut out = String::from("{");
     for (name, value) in variables {
         // Names of variables are letters, digits, points and underscores.
@@ -93,5 +93,5 @@ fn variables_json(variables: &[(String, String)]) -> Box<serde_json::value::RawV
         push_raw_member(&mut out, name, &json);
     }
     out.push('}');
-    serde_json::value::RawValue::from_string(out).unwrap_or_default()
+    out.into()
 }

@@ -13,7 +13,7 @@ use crate::core::{Core, Feature};
 use crate::hooks::Item;
 use crate::kind::CallKind;
 use crate::registry::{Refused, TaskSupport};
-use crate::rpc::code;
+use crate::rpc::{code, string};
 
 #[derive(Deserialize)]
 struct Params<'a> {
@@ -27,17 +27,13 @@ struct Params<'a> {
 }
 
 pub(super) fn run(core: &Arc<Core>, mut request: Request) {
-    let (name, arguments, wishes_task) = match request.read::<Params<'_>>() {
-        Ok(params) => (
-            params.name.into_owned(),
-            params.arguments.map(RawValue::to_owned),
-            // Ignored by a server that has not announced tasks (2025-11-25, tasks, capabilities).
-            params.task.is_some()
-                && request.revision.has_task_methods()
-                && core.has(Feature::Tasks),
-        ),
+    let (name, arguments, wishes_task) = match read(&request) {
+        Ok(params) => params,
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
+    // Ignored by a server that has not announced tasks (2025-11-25, tasks, capabilities).
+    let wishes_task =
+        wishes_task && request.revision.has_task_methods() && core.has(Feature::Tasks);
     let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
     if let Some(scope) = entry.as_ref().and_then(|entry| request.lacks(&entry.item.about)) {
         let scope = scope.to_owned();
@@ -49,8 +45,8 @@ pub(super) fn run(core: &Arc<Core>, mut request: Request) {
         return request.fail(refusal.code, &refusal.message, refusal.data.as_deref());
     }
     // Absent, null and {} all mean no arguments; clients send each of them.
-    let arguments = arguments.filter(|raw| raw.get() != "null");
-    if arguments.as_ref().is_some_and(|raw| !raw.get().starts_with('{')) {
+    let arguments = arguments.filter(|json| &**json != "null");
+    if arguments.as_ref().is_some_and(|json| !json.starts_with('{')) {
         return request.fail(code::INVALID_PARAMS, "arguments must be an object", None);
     }
     let (entry, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
@@ -89,6 +85,21 @@ pub(super) fn run(core: &Arc<Core>, mut request: Request) {
         task,
     };
     call.start(core, request, target);
+}
+
+/// The name, the arguments and whether a task is wished.
+fn read(request: &Request) -> Result<(String, Option<Box<str>>, bool), String> {
+    let params = &request.params;
+    // The usual form is in its places already; the other one is read as all methods read.
+    if params.is_clear()
+        && let Some(name) = params.member("name").and_then(string)
+    {
+        let wishes_task = params.member("task").is_some_and(|task| task != "null");
+        return Ok((name.into_owned(), params.member("arguments").map(Box::from), wishes_task));
+    }
+    let params = request.read::<Params<'_>>()?;
+    let arguments = params.arguments.map(|raw| raw.get().into());
+    Ok((params.name.into_owned(), arguments, params.task.is_some()))
 }
 
 /// Tells whether a modern client has said that it knows tasks.

@@ -26,16 +26,23 @@ pub(super) fn is_plain(head: &Head) -> bool {
 /// A name that is neither nearly an address nor in another script, or an IPv4 address.
 fn is_plain_host(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_word = |label: &str| {
-        let is_word_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        !label.is_empty() && label.bytes().all(is_word_byte) && !label.contains("--")
-    };
+    // Before the first byte as behind a dot: a label begins.
+    let mut previous = b'.';
+    let mut begins_with = b'.';
+    for byte in name.bytes() {
+        match byte {
+            _ if byte.is_ascii_alphanumeric() => {}
+            // Two in a row are how names of other scripts begin.
+            b'-' | b'.' if previous != byte => {}
+            _ => return false,
+        }
+        if previous == b'.' {
+            begins_with = byte;
+        }
+        previous = byte;
+    }
     // What ends in a number is read as an address, in forms that only URLs know.
-    let is_named = || {
-        let last = name.rsplit('.').next().unwrap_or_default();
-        last.starts_with(|first: char| first.is_ascii_alphabetic()) && name.split('.').all(is_word)
-    };
-    is_named() || name.parse::<Ipv4Addr>().is_ok()
+    begins_with.is_ascii_alphabetic() && previous != b'.' || name.parse::<Ipv4Addr>().is_ok()
 }
 
 /// The whole reply, if it may be written in one piece: a short document on a connection that goes

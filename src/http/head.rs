@@ -133,11 +133,12 @@ impl Fields {
         self.text.push_str(name);
         self.text[start..].make_ascii_lowercase();
         let split = self.text.len();
+        // Of the blanks that this trims a value can only have those that it should: the guard has
+        // seen to the others.
+        let value = value.trim_ascii();
         match std::str::from_utf8(value) {
-            Ok(value) => self.text.push_str(value.trim_matches([' ', '\t'])),
-            Err(_) => {
-                self.text.push_str(String::from_utf8_lossy(value).trim_matches([' ', '\t']));
-            }
+            Ok(value) => self.text.push_str(value),
+            Err(_) => self.text.push_str(&String::from_utf8_lossy(value)),
         }
         self.places.push(Place { start, split, end: self.text.len() });
     }

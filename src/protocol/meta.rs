@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{ClientCapabilities, Revision};
 use crate::level::Level;
-use crate::rpc::RawParams;
+use crate::rpc::{Params, string};
 
 /// Key of the claim that makes a request modern.
 pub(super) const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -31,7 +31,7 @@ pub(crate) struct Meta {
     pub(crate) tracestate: Option<String>,
     pub(crate) baggage: Option<String>,
     /// All of `_meta` as the client wrote it.
-    pub(crate) raw: Option<Box<RawValue>>,
+    pub(crate) raw: Option<Box<str>>,
 }
 
 /// What a modern request says about log messages.
@@ -54,10 +54,13 @@ pub(crate) struct ClientInfo {
 
 impl Meta {
     /// Reads `_meta` from the params of a message; absent or odd members are simply not there.
-    pub(crate) fn read(params: &RawParams) -> Meta {
-        let Some(raw) = params.as_deref().and_then(find) else { return Meta::default() };
-        let Ok(members) = serde_json::from_str::<Members<'_>>(raw.get()) else {
-            return Meta { raw: Some(raw.to_owned()), ..Meta::default() };
+    pub(crate) fn read(params: &Params) -> Meta {
+        let Some(meta) = params.member("_meta").filter(|meta| *meta != "null") else {
+            return Meta::default();
+        };
+        let raw = Some(meta.into());
+        let Ok(members) = serde_json::from_str::<Members<'_>>(meta) else {
+            return Meta { raw, ..Meta::default() };
         };
         Meta {
             version: members.version.map(text_or_json),
@@ -68,7 +71,7 @@ impl Meta {
             traceparent: members.traceparent.and_then(text),
             tracestate: members.tracestate.and_then(text),
             baggage: members.baggage.and_then(text),
-            raw: Some(raw.to_owned()),
+            raw,
         }
     }
 
@@ -123,17 +126,8 @@ struct Members<'a> {
     baggage: Option<&'a RawValue>,
 }
 
-fn find(params: &RawValue) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    struct Params<'a> {
-        #[serde(borrow, default, rename = "_meta")]
-        meta: Option<&'a RawValue>,
-    }
-    serde_json::from_str::<Params<'_>>(params.get()).ok()?.meta
-}
-
 fn text(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
+    string(raw.get()).map(Cow::into_owned)
 }
 
 fn text_or_json(raw: &RawValue) -> String {
@@ -177,7 +171,7 @@ mod tests {
     use super::*;
 
     fn read(params: &str) -> Meta {
-        Meta::read(&Some(RawValue::from_string(params.into()).unwrap()))
+        Meta::read(&Params::new(&RawValue::from_string(params.into()).unwrap()))
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! Bounds the nesting of a JSON text before any parser recurses into it.
 
+use memchr::memchr2_iter;
+
 /// Tells whether arrays and objects in `text` nest at most `limit` deep.
 ///
 /// Reads brackets outside strings only, so it is also right on text that is not JSON; the parser
 /// has the last word on that.
 pub(super) fn within(text: &[u8], limit: usize) -> bool {
+    // Fewer brackets than that cannot nest deeper; counting them is quick and mostly enough.
+    if memchr2_iter(b'[', b'{', text).take(limit + 1).count() <= limit {
+        return true;
+    }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for &byte in text {
         if in_string {

@@ -5,11 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Id, code, depth};
+use super::{Id, Params, code, depth};
 use crate::limits::Limits;
-
-/// The params object of a message as the client wrote it.
-pub(crate) type RawParams = Option<Box<RawValue>>;
 
 /// What one text holds.
 #[derive(Debug)]
@@ -24,9 +21,9 @@ pub(crate) enum Payload {
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Wants an answer with the same id.
-    Request { id: Id, method: String, params: RawParams },
+    Request { id: Id, method: String, params: Params },
     /// Wants no answer, and never gets one.
-    Notification { method: String, params: RawParams },
+    Notification { method: String, params: Params },
     /// Answers a request of ours with the JSON of its `result` or of its `error`. Without an id,
     /// its sender could not read that of the request.
     Response { id: Option<Id>, outcome: Result<Box<RawValue>, Box<RawValue>> },
@@ -101,7 +98,8 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
     if envelope.params.is_some_and(|params| !params.get().starts_with('{')) {
         return Err(invalid(id, "params must be an object"));
     }
-    let (method, params) = (method.into_owned(), envelope.params.map(RawValue::to_owned));
+    let (method, params) =
+        (method.into_owned(), envelope.params.map(Params::new).unwrap_or_default());
     match (envelope.id, id) {
         (None, _) => Ok(Message::Notification { method, params }),
         (Some(_), Some(id)) => Ok(Message::Request { id, method, params }),

@@ -4,7 +4,9 @@ pub(crate) mod code;
 mod depth;
 mod id;
 mod message;
+mod params;
 pub(crate) mod write;
 
 pub(crate) use id::Id;
-pub(crate) use message::{Malformed, Message, Payload, RawParams, parse};
+pub(crate) use message::{Malformed, Message, Payload, parse};
+pub(crate) use params::{Params, string};

@@ -37,11 +37,12 @@ impl Accept {
         let mut accept = Accept { json: false, stream: false, names_stream: false };
         let mut is_absent = true;
         for range in head.headers("accept").flat_map(|value| value.split(',')) {
-            let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let range = range.split(';').next().unwrap_or_default().trim();
+            let is = |media: &str| range.eq_ignore_ascii_case(media);
             is_absent &= range.is_empty();
-            accept.json |= matches!(&*range, "application/json" | "application/*" | "*/*");
-            accept.stream |= matches!(&*range, "text/event-stream" | "text/*" | "*/*");
-            accept.names_stream |= range == "text/event-stream";
+            accept.names_stream |= is("text/event-stream");
+            accept.json |= is("application/json") || is("application/*") || is("*/*");
+            accept.stream |= accept.names_stream || is("text/*") || is("*/*");
         }
         accept.json |= is_absent;
         accept.stream |= is_absent;

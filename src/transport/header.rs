@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::core::Core;
 use crate::http::Head;
 use crate::protocol::Refusal;
 use crate::registry::{check_headers, decode_sentinel};
-use crate::rpc::{RawParams, code};
+use crate::rpc::{Params, code, string};
 
 /// Checks version, method and name, in this order.
-pub(super) fn check(head: &Head, method: &str, params: &RawParams) -> Result<(), Refusal> {
+pub(super) fn check(head: &Head, method: &str, params: &Params) -> Result<(), Refusal> {
     // Its value has been compared with the claim when the era was decided.
     single(head, "mcp-protocol-version")?;
     let named = single(head, "mcp-method")?;
@@ -36,16 +33,18 @@ pub(super) fn check_params(
     core: &Core,
     head: &Head,
     method: &str,
-    params: &RawParams,
+    params: &Params,
 ) -> Result<(), Refusal> {
-    let Some(params) = params.as_deref().filter(|_| method == "tools/call") else { return Ok(()) };
-    let Ok(call) = serde_json::from_str::<Call<'_>>(params.get()) else { return Ok(()) };
-    let Some(entry) = core.tools.lookup(&call.name) else { return Ok(()) };
+    if method != "tools/call" {
+        return Ok(());
+    }
+    let Some(name) = name(method, params) else { return Ok(()) };
+    let Some(entry) = core.tools.lookup(&name) else { return Ok(()) };
     let marked = &entry.item.input.headers;
     if marked.is_empty() {
         return Ok(());
     }
-    let arguments = call.arguments.map_or("{}", RawValue::get);
+    let arguments = params.member("arguments").filter(|json| *json != "null").unwrap_or("{}");
     let lookup = |name: &str| {
         let named = head.fields().filter(|(field, _)| field.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value).collect::<Vec<_>>()
@@ -53,33 +52,16 @@ pub(super) fn check_params(
     check_headers(marked, arguments, lookup).map_err(mismatch)
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-}
-
 /// What `Mcp-Name` must repeat; `None` for methods without a name and for params without one,
 /// which the method itself refuses.
-fn name(method: &str, params: &RawParams) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow, default)]
-        name: Option<Cow<'a, str>>,
-        #[serde(borrow, default)]
-        uri: Option<Cow<'a, str>>,
-        #[serde(borrow, default, rename = "taskId")]
-        task: Option<Cow<'a, str>>,
-    }
-    let named: Named<'_> = serde_json::from_str(params.as_deref()?.get()).ok()?;
-    match method {
-        "tools/call" | "prompts/get" => named.name.map(Cow::into_owned),
-        "resources/read" => named.uri.map(Cow::into_owned),
-        "tasks/get" | "tasks/update" | "tasks/cancel" => named.task.map(Cow::into_owned),
-        _ => None,
-    }
+fn name<'a>(method: &str, params: &'a Params) -> Option<Cow<'a, str>> {
+    let member = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
+        _ => return None,
+    };
+    string(params.member(member)?)
 }
 
 /// The value of a header that must stand exactly once.

@@ -57,11 +57,23 @@ impl Ws {
         ws.send(&initialize_with("0", version, capabilities));
         assert_eq!(ws.json()["id"], 0);
         ws.send(&notification("notifications/initialized", &json!({})));
-        // Nothing is announced to a session before it is initialized, and only an answer shows that
-        // it is.
-        ws.send(&request(r#""ready""#, "ping", &json!({})));
-        assert_eq!(ws.json()["id"], "ready");
         ws
+    }
+
+    /// Sends a request and returns its answer; skips what was announced meanwhile.
+    pub(crate) fn ask(&mut self, id: &str, method: &str, params: &Value) -> Value {
+        self.send(&request(id, method, params));
+        loop {
+            let message = self.json();
+            if message.get("method").is_none() {
+                return message;
+            }
+        }
+    }
+
+    /// Waits until the session is initialized, for who then makes something that it should hear of.
+    pub(crate) fn settle(&mut self) {
+        assert_eq!(self.ask(r#""settled""#, "ping", &json!({}))["id"], "settled");
     }
 
     /// Sends one text message in one frame.
