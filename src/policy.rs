@@ -92,9 +92,9 @@ impl Policy {
     }
 
     fn allows_host(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let name = without_port(&host);
-        let named = |entry: &String| entry == "*" || *entry == host || entry == name;
+        let name = without_port(host);
+        let is = |entry: &str, text: &str| entry.eq_ignore_ascii_case(text);
+        let named = |entry: &String| entry == "*" || is(entry, host) || is(entry, name);
         is_loopback(name) || self.hosts.iter().any(named)
     }
 
@@ -128,7 +128,7 @@ fn without_port(authority: &str) -> &str {
 /// Names of this machine that no name server answers for.
 fn is_loopback(name: &str) -> bool {
     let is_v4 = || name.parse::<std::net::Ipv4Addr>().is_ok_and(|addr| addr.is_loopback());
-    matches!(name, "localhost" | "[::1]") || is_v4()
+    name.eq_ignore_ascii_case("localhost") || name == "[::1]" || is_v4()
 }
 
 #[cfg(test)]

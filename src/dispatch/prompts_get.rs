@@ -26,11 +26,11 @@ struct Params<'a> {
 
 pub(super) fn run(core: &Arc<Core>, request: Request) {
     let (name, arguments) = match request.read::<Params<'_>>() {
-        Ok(params) => (params.name.into_owned(), params.arguments.map(|raw| raw.get().into())),
+        Ok(params) => (params.name.into_owned(), params.arguments.map(RawValue::get)),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
     let arguments =
-        arguments.filter(|json: &Box<str>| &**json != "null").unwrap_or_else(empty_object);
+        arguments.filter(|json| *json != "null").map_or_else(empty_object, Box::<str>::from);
     // All revisions: the arguments of a prompt are texts.
     let Ok(given) = serde_json::from_str::<BTreeMap<Cow<'_, str>, Cow<'_, str>>>(&arguments) else {
         let problem = "arguments must be an object of strings";

@@ -101,7 +101,6 @@ pub(crate) trait Service: Send + Sync + 'static {
 }
 
 /// How a request is answered.
-#[expect(clippy::large_enum_variant, reason = "it lives for one match, and most are `Respond`")]
 pub(crate) enum Outcome {
     /// Ready at once.
     Respond(Final),
@@ -122,12 +121,12 @@ impl Outcome {
 pub(crate) enum Final {
     /// 200 with a JSON document and nothing else to say.
     Document(Arc<str>),
-    Response(Response),
+    Response(Box<Response>),
 }
 
 impl From<Response> for Final {
     fn from(response: Response) -> Final {
-        Final::Response(response)
+        Final::Response(Box::new(response))
     }
 }
 
@@ -135,7 +134,7 @@ impl From<Final> for Response {
     fn from(answer: Final) -> Response {
         match answer {
             Final::Document(text) => response::json(StatusCode::Ok, text.as_ref().to_owned()),
-            Final::Response(response) => response,
+            Final::Response(response) => *response,
         }
     }
 }

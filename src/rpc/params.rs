@@ -26,8 +26,8 @@ enum Members {
 
 #[derive(Clone, Copy, Default)]
 struct Place {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
 }
 
 /// Params of MCP have hardly more.
@@ -38,7 +38,10 @@ impl Params {
     pub(crate) fn new(raw: &RawValue) -> Params {
         let found = serde_json::from_str::<Found<'_>>(raw.get());
         Params {
-            members: found.map_or(Members::Unclear, |found| found.places(raw.get())),
+            members: found
+                .ok()
+                .and_then(|found| found.places(raw.get()))
+                .unwrap_or(Members::Unclear),
             text: Some(raw.to_owned()),
         }
     }
@@ -54,7 +57,7 @@ impl Params {
         match &self.members {
             Members::None => None,
             Members::Places(places, count) => {
-                let part = |place: &Place| &text[place.start..place.end];
+                let part = |place: &Place| &text[place.start as usize..place.end as usize];
                 let found = places[..*count].iter().find(|(name, _)| part(name) == key);
                 found.map(|(_, value)| part(value))
             }
@@ -94,21 +97,23 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn places(&self, text: &str) -> Members {
+    /// `None` when one stands twice, or for gigabytes of text.
+    fn places(&self, text: &str) -> Option<Members> {
         let place = |part: &str| {
             // Parts are borrowed from the text.
             let start = part.as_ptr() as usize - text.as_ptr() as usize;
-            Place { start, end: start + part.len() }
+            let end = u32::try_from(start + part.len()).ok()?;
+            Some(Place { start: u32::try_from(start).ok()?, end })
         };
         let mut places = [(Place::default(), Place::default()); MEMBERS_MAX];
         let found = &self.members[..self.count];
         for (at, (name, value)) in found.iter().enumerate() {
             if found[..at].iter().any(|(known, _)| known == name) {
-                return Members::Unclear;
+                return None;
             }
-            places[at] = (place(name), place(value));
+            places[at] = (place(name)?, place(value)?);
         }
-        Members::Places(places, self.count)
+        Some(Members::Places(places, self.count))
     }
 }
 

@@ -34,6 +34,12 @@ pub(super) struct Accept {
 
 impl Accept {
     pub(super) fn of(head: &Head) -> Accept {
+        let mut values = head.headers("accept");
+        // What the specification has clients send, and nearly all do.
+        if let (Some("application/json, text/event-stream"), None) = (values.next(), values.next())
+        {
+            return Accept { json: true, stream: true, names_stream: true };
+        }
         let mut accept = Accept { json: false, stream: false, names_stream: false };
         let mut is_absent = true;
         for range in head.headers("accept").flat_map(|value| value.split(',')) {

@@ -18,24 +18,27 @@ pub(super) fn conclude_modern(
     scope: Arc<InFlight>,
     slot: Option<StreamSlot>,
 ) -> Outcome {
-    conclude(exchange, Presence::Exchange(scope), slot, HalfClose::Gone)
+    let presence = |_: &Exchange| Presence::Exchange(scope);
+    conclude(exchange, presence, slot, HalfClose::Gone)
 }
 
 /// What happens to a legacy exchange after dispatch has run: it outlives its connection.
 pub(super) fn conclude_legacy(exchange: Arc<Exchange>) -> Outcome {
-    let presence = exchange.presence();
-    conclude(exchange, presence, None, HalfClose::Tolerate)
+    conclude(exchange, Exchange::presence, None, HalfClose::Tolerate)
 }
 
 fn conclude(
     exchange: Arc<Exchange>,
-    presence: Presence,
+    presence: impl FnOnce(&Exchange) -> Presence,
     slot: Option<StreamSlot>,
     half_close: HalfClose,
 ) -> Outcome {
     match exchange.ready() {
         Some(answer) => Outcome::Respond(answer),
-        None => Outcome::Wait { reply: Box::pin(exchange.respond(presence, slot)), half_close },
+        None => {
+            let presence = presence(&exchange);
+            Outcome::Wait { reply: Box::pin(exchange.respond(presence, slot)), half_close }
+        }
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) struct Exchange {
 
 struct Resumable {
     session: Arc<Session>,
-    stream: u32,
+    /// Open once there is anything to come back for: an answer at once needs none.
+    stream: OnceLock<u32>,
     /// The revision knows the opening event and polling (SEP-1699).
     is_primed: bool,
 }
@@ -77,10 +78,9 @@ impl Exchange {
         session: Option<&Arc<Session>>,
     ) -> Arc<Exchange> {
         let outbox = Outbox::new(env.clone(), WhenFull::DropNotifications);
-        let resumable = session.and_then(|session| {
-            let stream = streams(session)?.open(outbox.clone());
+        let resumable = session.filter(|session| streams(session).is_some()).map(|session| {
             let is_primed = session.revision().primes_streams();
-            Some(Resumable { session: session.clone(), stream, is_primed })
+            Resumable { session: session.clone(), stream: OnceLock::new(), is_primed }
         });
         // The opening event of a forced stream promises that its client may come back.
         let streaming = AtomicBool::new(form == Form::Stream && resumable.is_some());
@@ -98,10 +98,12 @@ impl Exchange {
 
     /// What happens to the work when the client of this exchange leaves.
     pub(super) fn presence(&self) -> Presence {
-        let Some(resumable) = &self.resumable else { return Presence::Nothing };
+        let (Some(resumable), Some((_, stream))) = (&self.resumable, self.stream()) else {
+            return Presence::Nothing;
+        };
         Presence::Attached {
             session: resumable.session.clone(),
-            stream: resumable.stream,
+            stream,
             outbox: self.outbox.clone(),
         }
     }
@@ -154,8 +156,8 @@ impl Exchange {
         };
         let Some(slot) = slot else { return response(StatusCode::InternalServerError).into() };
         let mut stream = EventStream::new(&self.env, self.outbox.clone(), presence, slot);
-        if let Some(resumable) = self.resumable.as_ref().filter(|resumable| resumable.is_primed) {
-            stream.prime(resumable.stream);
+        if let Some((_, number)) = self.stream().filter(|_| self.is_primed()) {
+            stream.prime(number);
         }
         stream.extend(first);
         event_stream::response(stream).into()
@@ -202,13 +204,28 @@ impl Exchange {
         self.streaming.store(true, SeqCst);
     }
 
-    fn streams(&self) -> Option<(&Streams, u32)> {
-        let resumable = self.resumable.as_ref()?;
-        Some((streams(&resumable.session)?, resumable.stream))
+    /// The stream that a client may come back to, opened if it was not.
+    fn stream(&self) -> Option<(&Streams, u32)> {
+        let Resumable { session, stream, .. } = self.resumable.as_ref()?;
+        let streams = streams(session)?;
+        Some((streams, *stream.get_or_init(|| streams.open(self.outbox.clone()))))
+    }
+
+    /// Ends that stream for good: nobody comes back for it.
+    fn end_stream(&self) {
+        if let Some(Resumable { session, stream, .. }) = &self.resumable
+            && let (Some(streams), Some(stream)) = (streams(session), stream.get())
+        {
+            streams.end(*stream);
+        }
+    }
+
+    fn is_primed(&self) -> bool {
+        self.resumable.as_ref().is_some_and(|resumable| resumable.is_primed)
     }
 
     fn send_message(&self, text: String) {
-        match self.streams() {
+        match self.stream() {
             Some((streams, stream)) => streams
                 .send(stream, |event| Frame::Message { event: Some(event), text: text.into() }),
             None => {
@@ -239,21 +256,20 @@ impl ReplySink for Exchange {
 
     fn reply(&self, Reply { text, error }: Reply) {
         let _order = lock(&self.order);
-        match self.streams() {
-            Some((streams, stream)) if self.streaming.load(SeqCst) => {
+        let stream = if self.streaming.load(SeqCst) { self.stream() } else { None };
+        match stream {
+            Some((streams, stream)) => {
                 streams.send(stream, |event| Frame::Reply {
                     event: Some(event),
                     text: text.into(),
                     error,
                 });
             }
-            streams => {
+            None => {
                 self.outbox.push(Frame::Reply { event: None, text: text.into(), error });
                 // Nobody has an event id of this stream, so nobody can come back for it. One who
                 // guessed it has cut the answer off and must not wait for it.
-                if let Some((streams, stream)) = streams {
-                    streams.end(stream);
-                }
+                self.end_stream();
             }
         }
         self.outbox.close(Close::Done);
@@ -266,26 +282,21 @@ impl ReplySink for Exchange {
     }
 
     fn abandon(&self) {
-        if let Some((streams, stream)) = self.streams() {
-            streams.end(stream);
-        }
+        self.end_stream();
         self.outbox.close(Close::Done);
     }
 
     fn disconnect(&self, retry: Duration) -> bool {
-        let Some(resumable) = self.resumable.as_ref().filter(|resumable| resumable.is_primed)
-        else {
+        if !self.is_primed() || self.form == Form::Json {
             return false;
-        };
-        let Some(streams) = streams(&resumable.session).filter(|_| self.form != Form::Json) else {
-            return false;
-        };
+        }
+        let Some((streams, stream)) = self.stream() else { return false };
         let _order = lock(&self.order);
         self.streaming.store(true, SeqCst);
         // Detached first: what follows waits in the replay buffer for the client's return.
-        streams.detach(resumable.stream, &self.outbox);
+        streams.detach(stream, &self.outbox);
         let after_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-        self.outbox.push(Frame::Retry { event: streams.reserve(resumable.stream), after_ms });
+        self.outbox.push(Frame::Retry { event: streams.reserve(stream), after_ms });
         self.outbox.close(Close::Done);
         true
     }
