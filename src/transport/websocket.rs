@@ -137,7 +137,11 @@ impl Connection {
                 Ok(Message::Binary(_)) => {
                     return Some(Closing::new(1003, "send JSON-RPC as text"));
                 }
-                // The library answers pings and closes by itself.
+                Ok(Message::Close(_)) => {
+                    self.answer_close().await;
+                    return None;
+                }
+                // The library answers pings by itself.
                 Ok(_) => {}
                 Err(error) => {
                     let fault = fault(&error);
@@ -180,6 +184,16 @@ impl Connection {
         let sent = future::or(sent, stalled).await;
         stall.clear();
         sent
+    }
+
+    /// Sends the answer to the peer's close frame, which the library has made and flushes when it
+    /// reads on. A message of ours in between would be an error, and the answer lost (RFC 6455
+    /// section 5.5.1).
+    async fn answer_close(&mut self) {
+        self.alarm.set(CLOSE_TIME);
+        let Connection { stream, alarm, .. } = self;
+        let answered = async { while let Some(Ok(_)) = stream.next().await {} };
+        future::or(answered, alarm.wait()).await;
     }
 
     async fn close(&mut self, Closing { code, reason }: Closing) {
