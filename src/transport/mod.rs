@@ -11,6 +11,7 @@ mod duplex;
 mod endpoint;
 mod event_stream;
 mod exchange;
+mod frames;
 mod header;
 mod legacy;
 mod message;
