@@ -14,6 +14,8 @@ mod body;
 pub(crate) mod connection;
 mod date;
 mod decode;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gathering;
 mod guard;
 mod head;

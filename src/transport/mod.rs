@@ -8,6 +8,8 @@ mod batch;
 mod challenge;
 mod cors;
 mod duplex;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod echo;
 mod endpoint;
 mod event_stream;
 mod exchange;
