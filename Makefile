@@ -5,6 +5,7 @@
 # make install    DESTDIR= PREFIX=/usr/local
 # Parts of test:  lint  deny  test-rust  fuzz-smoke  test-websocket  test-c  conformance  test-clients
 #                 test-apps  test-hosts
+# make soak       TIME=60 has clients of every kind at one server, and looks for what they leave
 # make fuzz       TARGET= TIME=60 looks for inputs that break something, with libFuzzer
 # make collectd-plugin  builds build/collectd/mcp.so; test-collectd runs it in a real collectd
 # make header     regenerates include/emcp.h from the doc comments in ffi/
@@ -63,6 +64,7 @@ include tests/hosts/conformance_mhd.mk
 include integrations/collectd/collectd.mk
 include fuzz/fuzz.mk
 include tests/autobahn/autobahn.mk
+include tests/soak/soak.mk
 
 # One after the other: the output of a failing part must not drown in that of the others.
 test:

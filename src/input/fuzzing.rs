@@ -7,6 +7,7 @@ use super::{Asking, Binding, Keys, StateError, params_digest};
 use crate::fuzzing::Bytes;
 
 const SECRET: &str = "a secret of the fuzz target that is long enough";
+const UNUSED: &str = "another secret of it, which is long enough as well";
 const PAYLOAD_MAX: usize = 256;
 
 /// A state opens for what it was sealed for and for nothing else, however it was changed on its
@@ -17,9 +18,11 @@ const PAYLOAD_MAX: usize = 256;
 pub fn state(data: &[u8]) {
     let keys = Keys::from_secrets(SECRET, None).expect("a long secret");
     let binding = Binding { principal: Some("ann"), method: "tools/call", params_digest: [7; 32] };
-    // Whatever it is, nobody has sealed it: it would take the key.
+    // Whatever it is, nobody has sealed it with this key, which nothing below is sealed with: a
+    // fuzzer watches what is compared, and would learn that.
     if let Ok(text) = std::str::from_utf8(data) {
-        let opened = keys.open(text, binding, 0, PAYLOAD_MAX);
+        let unused = Keys::from_secrets(UNUSED, None).expect("a long secret");
+        let opened = unused.open(text, binding, 0, PAYLOAD_MAX);
         assert!(matches!(opened, Err(StateError::Malformed | StateError::Forged)), "{text}");
     }
     let mut input = Bytes(data);
