@@ -207,6 +207,7 @@ async def legacy_asker(address, ledger):
         opcode, payload = await connection.next_frame()
         message = json.loads(payload) if opcode == 1 else {}
         if message.get("method") == "elicitation/create":
+            ledger.count("asked of people")
             if random.random() < 0.2:
                 ledger.count("given up")
                 return connection.reset()
