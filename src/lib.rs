@@ -24,6 +24,9 @@ mod dispatch;
 mod door;
 mod env;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod hooks;
 mod host_queue;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use emcp::Limits;
 use tungstenite::{Message, WebSocket};
-use wire::{ECHO_FIELDS, Host, call_body, legacy_call, post, post_call};
+use wire::{ECHO_FIELDS, Host, call_body, legacy_call, post, post_call, post_legacy};
 
 /// Arguments of `echo` that make a text of about `length` bytes with an end of its own.
 fn filler(length: usize) -> String {
@@ -25,6 +25,22 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 % bound as u64) as usize
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    /// Cuts `bytes` into pieces: some dialogues come in crumbs, some in lumps.
+    fn split<'a>(&mut self, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
+        let bound = self.pick(&[3, 17, 90, 400, 5_000]);
+        let mut pieces = Vec::new();
+        while !bytes.is_empty() {
+            let (piece, rest) = bytes.split_at((1 + self.below(bound)).min(bytes.len()));
+            pieces.push(piece);
+            bytes = rest;
+        }
+        pieces
     }
 }
 
@@ -50,11 +66,16 @@ fn transcript() -> String {
 
 /// Sends the pieces one after the other and reads all the replies.
 fn dialogue(host: &Host, pieces: &[&[u8]]) -> Vec<wire::Reply> {
+    replies(host, pieces, 6)
+}
+
+/// Sends the pieces of so many requests, the last of which ends the connection.
+fn replies(host: &Host, pieces: &[&[u8]], count: usize) -> Vec<wire::Reply> {
     let mut client = host.connect();
     for piece in pieces {
         client.send(piece);
     }
-    let replies = (0..6).map(|_| client.reply()).collect();
+    let replies = (0..count).map(|_| client.reply()).collect();
     client.assert_closed("behind the bad request");
     replies
 }
@@ -69,16 +90,59 @@ fn any_split_of_the_same_bytes_gives_the_same_replies() {
     assert_eq!(statuses, [200, 200, 405, 204, 400, 400]);
     assert!(whole[0].text().contains("length") && whole[1].text().contains("chunks"));
     for seed in 1..=60 {
-        let mut random = Random(seed);
-        let (mut pieces, mut rest) = (Vec::new(), bytes);
-        // Some dialogues come in crumbs, some in lumps.
-        let bound = [3, 17, 90, 400][seed as usize % 4];
-        while !rest.is_empty() {
-            let (piece, tail) = rest.split_at((1 + random.below(bound)).min(rest.len()));
-            pieces.push(piece);
-            rest = tail;
-        }
+        let pieces = Random(seed).split(bytes);
         assert_eq!(dialogue(&host, &pieces), whole, "seed {seed}");
+    }
+    assert_eq!(host.server.stats().panics, 0);
+}
+
+/// The same request with its body in chunks of any size, with extensions, trailers and an empty
+/// line that belong to nothing.
+fn in_chunks(request: &str, random: &mut Random) -> String {
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head");
+    let fields: Vec<&str> =
+        head.split("\r\n").filter(|line| !line.starts_with("Content-Length")).collect();
+    let mut text = format!("{}\r\nTransfer-Encoding: chunked\r\n\r\n", fields.join("\r\n"));
+    let bound = random.pick(&[2, 30, 1000]);
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (chunk, tail) = rest.split_at((1 + random.below(bound)).min(rest.len()));
+        let extension = random.pick(&["", "", ";a=b", " ;q=\"x\""]);
+        text += &format!("{:x}{extension}\r\n{chunk}\r\n", chunk.len());
+        rest = tail;
+    }
+    text + random.pick(&["0\r\n\r\n", "000;last\r\n\r\n", "0\r\nTrailer: z\r\n\r\n"])
+}
+
+/// One request of any kind, of either era.
+fn any_request(session: &str, number: usize, random: &mut Random) -> String {
+    let word = format!(r#"{{"word":"<{number}>{}"}}"#, "x".repeat(random.below(3_000)));
+    let ping = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
+    let request = match random.below(10) {
+        0..=2 => post_call("echo", &word, ""),
+        3 | 4 => post_legacy(session, &legacy_call(number as u64, "echo", &word)),
+        5 => post_legacy(session, &format!("[{ping},{}]", legacy_call(7, "echo", &word))),
+        6 => post_legacy(session, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
+        7 => post("/mcp", ECHO_FIELDS, "not json"),
+        8 => return "\r\nGET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+        _ => return "OPTIONS /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+    };
+    if random.below(2) == 0 { in_chunks(&request, random) } else { request }
+}
+
+#[test]
+fn any_split_of_any_requests_gives_the_same_replies() {
+    let host = Host::start(Limits::default());
+    let session = host.initialize("2025-03-26");
+    for seed in 1..=40 {
+        let random = &mut Random(seed);
+        let count = 2 + random.below(10);
+        let mut text: String = (1..count).map(|n| any_request(&session, n, random)).collect();
+        text += "GET /mcp HTTP/1.1\r\nHost: a b\r\n\r\n";
+        let whole = replies(&host, &[text.as_bytes()], count);
+        assert_eq!(whole.last().map(|reply| reply.status), Some(400), "seed {seed}");
+        let pieces = random.split(text.as_bytes());
+        assert_eq!(replies(&host, &pieces, count), whole, "seed {seed}: {text}");
     }
     assert_eq!(host.server.stats().panics, 0);
 }
@@ -186,6 +250,88 @@ fn a_websocket_message_of_any_size_is_answered_at_once() {
     for length in near.chain([1, 125, 126, 40_000, 65_535, 65_536, 900_000]) {
         echo(&mut socket, length);
     }
+}
+
+/// Adds one masked frame; `first` is its FIN bit and opcode.
+fn push_frame(bytes: &mut Vec<u8>, first: u8, payload: &[u8], random: &mut Random) {
+    bytes.push(first);
+    match u16::try_from(payload.len()).expect("a short frame") {
+        short @ ..126 => bytes.push(0x80 | short as u8),
+        length => {
+            bytes.push(0x80 | 126);
+            bytes.extend(length.to_be_bytes());
+        }
+    }
+    let mask = [0, 1, 2, 3].map(|_| random.below(256) as u8);
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+}
+
+/// Adds one text message in any number of fragments, with pings and pongs between them; returns
+/// how many pings.
+fn push_fragments(bytes: &mut Vec<u8>, text: &str, random: &mut Random) -> usize {
+    let (mut rest, mut opcode, mut pings) = (text.as_bytes(), 1, 0);
+    let bound = random.pick(&[2, 20, 200, 5_000]);
+    loop {
+        let (part, tail) = rest.split_at(random.below(bound).min(rest.len()));
+        let fin = if tail.is_empty() { 0x80 } else { 0 };
+        push_frame(bytes, fin | opcode, part, random);
+        if tail.is_empty() {
+            return pings;
+        }
+        (rest, opcode) = (tail, 0);
+        if random.below(4) == 0 {
+            let ping_or_pong = random.pick(&[9, 10]);
+            push_frame(bytes, 0x80 | ping_or_pong, b"between", random);
+            pings += usize::from(ping_or_pong == 9);
+        }
+    }
+}
+
+/// Sends the pieces and reads so many texts, and a pong for each of so many pings; sorted, because
+/// answers and pongs take turns at random.
+fn conversation(host: &Host, pieces: &[&[u8]], texts: usize, pings: usize) -> Vec<String> {
+    let mut socket = host.connect().upgrade();
+    for piece in pieces {
+        socket.get_mut().write_all(piece).expect("a server that reads");
+    }
+    let mut heard: Vec<String> = (0..texts + pings)
+        .map(|_| match socket.read().expect("a message") {
+            Message::Text(text) => text.to_string(),
+            Message::Pong(payload) => format!("pong {}", String::from_utf8_lossy(&payload)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    heard.sort_unstable();
+    heard
+}
+
+#[test]
+fn any_split_of_any_frames_gives_the_same_messages() {
+    let host = Host::start(Limits::default());
+    for seed in 1..=40 {
+        let random = &mut Random(seed);
+        let texts = 1 + random.below(8);
+        let (mut bytes, mut pings) = (Vec::new(), 0);
+        for n in 0..texts {
+            let word = format!(r#"{{"word":"<{n}>{}"}}"#, "\u{e9}".repeat(random.below(2_000)));
+            let text = match random.below(3) {
+                0 => legacy_call(n as u64, "echo", &word),
+                // No log, so that one message is one answer.
+                1 => call_body("echo", &word).replace("debug", "emergency").replacen(
+                    r#""id":1"#,
+                    &format!(r#""id":{n}"#),
+                    1,
+                ),
+                _ => "no message".into(),
+            };
+            pings += push_fragments(&mut bytes, &text, random);
+        }
+        let whole = conversation(&host, &[&bytes], texts, pings);
+        let pieces = random.split(&bytes);
+        assert_eq!(conversation(&host, &pieces, texts, pings), whole, "seed {seed}");
+    }
+    assert_eq!(host.server.stats().panics, 0);
 }
 
 #[test]

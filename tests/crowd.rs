@@ -6,21 +6,8 @@ mod wire;
 use std::time::Duration;
 
 use emcp::Limits;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tungstenite::Message;
-use wire::{Client, GET_STREAM, Host, UPGRADE, legacy_call, post_call};
-
-/// Raises the limit of descriptors and returns `wanted` connections or what it has room for.
-fn room_for(wanted: usize) -> usize {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("up to the hard limit");
-    // Both ends are in this process; the rest is for the test and for its neighbours.
-    let room = usize::try_from(hard).unwrap_or(usize::MAX).saturating_sub(300) / 2;
-    if room < wanted {
-        eprintln!("the hard limit of {hard} descriptors has room for {room} of {wanted}");
-    }
-    wanted.min(room)
-}
+use wire::{Client, GET_STREAM, Host, UPGRADE, legacy_call, post_call, room_for};
 
 #[test]
 fn idle_connections_and_open_streams_leave_another_client_unaffected() {

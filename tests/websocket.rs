@@ -171,6 +171,24 @@ fn a_close_frame_is_answered() {
     ws.assert_closes(1000);
 }
 
+/// Regression: the answer to a call, sent between the peer's close frame and ours, was an error, and
+/// the connection ended without a close frame.
+#[test]
+fn a_close_frame_behind_a_call_is_answered() {
+    let host = host();
+    // Sending and receiving take turns at random.
+    for _ in 0..40 {
+        let mut ws = Ws::open(&host, NEWEST);
+        let ping = ping("1");
+        let mut bytes = vec![0x81, 0x80 | u8::try_from(ping.len()).unwrap(), 0, 0, 0, 0];
+        bytes.extend(ping.as_bytes());
+        bytes.extend([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+        ws.raw(&bytes);
+        // Whether the answer was out before does not matter.
+        assert_eq!(ws.until_close().1, 1000);
+    }
+}
+
 #[test]
 fn text_that_is_no_message_is_answered_and_the_channel_stays_open() {
     let host = host();

@@ -15,6 +15,8 @@ pub(crate) mod connection;
 mod date;
 mod decode;
 mod direct;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gathering;
 mod guard;
 mod head;

@@ -6,6 +6,8 @@
 
 mod asking;
 mod digest;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod question;
 mod state;
 

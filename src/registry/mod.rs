@@ -18,6 +18,9 @@ mod schema;
 mod tool;
 mod uri_template;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use uri_template::fuzzing;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};

@@ -38,8 +38,9 @@ impl Id {
         }
         match serde_json::from_str::<String>(&self.0) {
             Ok(text) => Cow::Owned(format!("\"{text}\"")),
-            // A lone surrogate has no string form; its spelling then is its identity.
-            Err(_) => Cow::Borrowed(&self.0),
+            // A lone surrogate has no string form; its spelling then is its identity. The mark keeps
+            // it from being the same as a text that reads like that spelling.
+            Err(_) => Cow::Owned(format!("!{}", self.0)),
         }
     }
 }
@@ -75,5 +76,7 @@ mod tests {
         let id = |json: &str| Id::parse(&RawValue::from_string(json.into()).unwrap()).unwrap();
         assert_eq!(id(r#""a""#).key(), id(r#""\u0061""#).key());
         assert_ne!(id("1").key(), id(r#""1""#).key());
+        // Regression: half a surrogate pair and the text that spells it were one id.
+        assert_ne!(id(r#""\ud800""#).key(), id(r#""\\ud800""#).key());
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod code;
 mod depth;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod id;
 mod message;
 mod params;

@@ -4,6 +4,8 @@
 //! answers leave by. Knows nothing of HTTP.
 
 mod asked;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod in_flight;
 mod outbox;
 mod store;

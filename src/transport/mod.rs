@@ -8,9 +8,12 @@ mod batch;
 mod challenge;
 mod cors;
 mod duplex;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod echo;
 mod endpoint;
 mod event_stream;
 mod exchange;
+mod frames;
 mod header;
 mod legacy;
 mod message;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use emcp::{Call, Hooks, Identity, Level, Limits, Options, Server, Stats, Tool, ToolResult};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use dispatch::{Dispatcher, in_mode};
@@ -18,6 +19,18 @@ pub(crate) use gate::Gate;
 /// How long a test waits for what must happen. Far above what any machine needs; reaching it
 /// fails the test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Raises the limit of descriptors and returns `wanted` connections or what it has room for.
+pub(crate) fn room_for(wanted: usize) -> usize {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("up to the hard limit");
+    // Both ends are in this process; the rest is for the test and for its neighbours.
+    let room = usize::try_from(hard).unwrap_or(usize::MAX).saturating_sub(300) / 2;
+    if room < wanted {
+        eprintln!("the hard limit of {hard} descriptors has room for {room} of {wanted}");
+    }
+    wanted.min(room)
+}
 
 /// A running server with the tools that the tests call.
 pub(crate) struct Host {

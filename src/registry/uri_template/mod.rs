@@ -4,6 +4,8 @@
 //! come from one, with an addition for hosts that map values to paths: a value with an escaped `/`
 //! and the values `.` and `..` do not match where they would name another place in the path.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod parse;
 
 use std::slice;

@@ -1,0 +1,208 @@
+//! One WebSocket behind its handshake: frames in and out, pings, closes. Knows no sessions.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use async_tungstenite::tungstenite::{Bytes, Message};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+
+use super::metered::Metered;
+use super::text_channel::Closing;
+use crate::clock::Alarm;
+use crate::env::Env;
+use crate::http::Socket;
+
+/// Unanswered pings after which a peer counts as dead.
+const PINGS_MAX: u8 = 2;
+
+/// How long a peer may take to answer our close frame, or to read our answer to its own.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+/// Who speaks over the frames.
+pub(super) trait Messages: Send + Sync {
+    /// Takes one text or binary message; tells how to close on one that cannot be taken.
+    fn receive(&self, message: Message) -> Option<Closing>;
+
+    /// The next message for the peer, or why there will be none.
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Message, Closing>>;
+}
+
+/// Carries messages until the connection ends.
+pub(super) async fn serve<M: Messages>(env: Arc<Env>, socket: Socket, early: Vec<u8>, messages: M) {
+    let config = Some(config(&env));
+    let socket = Metered::new(socket, env.clone());
+    let stream = WebSocketStream::from_partially_read(socket, early, Role::Server, config).await;
+    let alarm = env.clock.alarm();
+    let mut connection = Connection { env, stream, messages, alarm, pings: 0, is_broken: false };
+    if let Some(closing) = connection.run().await {
+        connection.close(closing).await;
+    }
+}
+
+/// Buffers that fit thousands of mostly silent peers; the library's own are 128 KiB each.
+fn config(env: &Env) -> WebSocketConfig {
+    let limit = env.limits.body_bytes;
+    let mut config = WebSocketConfig::default();
+    config.read_buffer_size = 4 * 1024;
+    config.write_buffer_size = 0;
+    config.max_write_buffer_size = env.limits.outbox_bytes + 16 * 1024;
+    config.max_message_size = Some(limit);
+    config.max_frame_size = Some(limit);
+    config
+}
+
+struct Connection<M> {
+    env: Arc<Env>,
+    stream: WebSocketStream<Metered>,
+    messages: M,
+    alarm: Alarm,
+    /// Pings since the peer was last heard of.
+    pings: u8,
+    /// The peer has broken the rules and may still be at it: what it sends is no message.
+    is_broken: bool,
+}
+
+/// What happened next.
+enum Event {
+    Received(Option<Result<Message, WsError>>),
+    Send(Result<Message, Closing>),
+    Silence,
+}
+
+impl<M: Messages> Connection<M> {
+    /// Runs until the connection ends; says how to close it if the peer can still hear.
+    async fn run(&mut self) -> Option<Closing> {
+        loop {
+            let received = match self.next().await {
+                Event::Received(received) => received?,
+                Event::Send(Ok(message)) => {
+                    self.send(message).await?;
+                    continue;
+                }
+                Event::Send(Err(closing)) => return Some(closing),
+                Event::Silence => {
+                    self.pings += 1;
+                    if self.pings > PINGS_MAX {
+                        return None;
+                    }
+                    self.send(Message::Ping(Bytes::new())).await?;
+                    continue;
+                }
+            };
+            self.pings = 0;
+            self.stream.get_mut().message_complete();
+            match received {
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    if let Some(closing) = self.messages.receive(message) {
+                        return Some(closing);
+                    }
+                }
+                Ok(Message::Close(_)) => {
+                    self.answer_close().await;
+                    return None;
+                }
+                // The library answers pings by itself.
+                Ok(_) => {}
+                Err(error) => {
+                    let fault = fault(&error);
+                    if fault.is_some() {
+                        self.env.counters.messages_malformed.up();
+                        self.is_broken = true;
+                    }
+                    return fault;
+                }
+            }
+            // One read may bring hundreds of messages; the others get their turn.
+            future::yield_now().await;
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        self.alarm.set(self.env.limits.ping_time);
+        let Connection { stream, messages, alarm, .. } = self;
+        let received = async { Event::Received(stream.next().await) };
+        let send = async { Event::Send(future::poll_fn(|cx| messages.poll_next(cx)).await) };
+        let silence = async {
+            alarm.wait().await;
+            Event::Silence
+        };
+        // Receiving comes first so that a cancellation overtakes the answers in the queue, but
+        // they take turns: neither a flood in nor a flood out may starve the other.
+        future::or(future::race(received, send), silence).await
+    }
+
+    /// Sends one message; `None` when the peer has gone or stopped reading.
+    async fn send(&mut self, message: Message) -> Option<()> {
+        let stall = self.stream.get_ref().stall();
+        stall.set(self.env.limits.write_time);
+        let sent = async { self.stream.send(message).await.ok() };
+        let stalled = async {
+            stall.wait().await;
+            self.env.counters.writes_stalled.up();
+            None
+        };
+        let sent = future::or(sent, stalled).await;
+        stall.clear();
+        sent
+    }
+
+    /// Sends the answer to the peer's close frame, which the library has made and flushes when it
+    /// reads on. A message of ours in between would be an error, and the answer lost (RFC 6455
+    /// section 5.5.1).
+    async fn answer_close(&mut self) {
+        self.alarm.set(CLOSE_TIME);
+        let Connection { stream, alarm, .. } = self;
+        let answered = async { while let Some(Ok(_)) = stream.next().await {} };
+        future::or(answered, alarm.wait()).await;
+    }
+
+    async fn close(&mut self, Closing { code, reason }: Closing) {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+        self.alarm.set(CLOSE_TIME);
+        let left = self.env.limits.body_bytes.saturating_mul(2);
+        let Connection { stream, alarm, is_broken, .. } = self;
+        let goodbye = async {
+            let _ = stream.close(Some(frame)).await;
+            // Read on until the peer has answered, or its data would reset what we sent.
+            if *is_broken {
+                // RFC 6455 section 7.1.7: its answer counts for nothing, so the server ends the
+                // connection first, and nobody waits for the other.
+                let _ = stream.get_mut().close().await;
+                return discard(stream.get_mut(), left).await;
+            }
+            while let Some(Ok(_)) = stream.next().await {}
+        };
+        future::or(goodbye, alarm.wait()).await;
+    }
+}
+
+/// Reads up to `left` bytes of a peer that is still in the middle of its message: it looks at our
+/// close frame when it has sent it all.
+async fn discard(socket: &mut Metered, mut left: usize) {
+    // Not on the stack, which every WebSocket has.
+    let mut bytes = vec![0; 4 * 1024];
+    while left > 0 {
+        match socket.read(&mut bytes).await {
+            Ok(length @ 1..) => left = left.saturating_sub(length),
+            _ => return,
+        }
+        socket.message_complete();
+    }
+}
+
+/// How to close on a fault of the peer; `None` when there is nobody left to tell.
+fn fault(error: &WsError) -> Option<Closing> {
+    match error {
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => Some(Closing::TOO_LARGE),
+        WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => Some(Closing::CROWDED),
+        WsError::Utf8(_) => Some(Closing::NOT_UTF8),
+        WsError::Protocol(_) => Some(Closing::new(1002, "see RFC 6455")),
+        _ => None,
+    }
+}
