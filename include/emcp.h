@@ -287,6 +287,17 @@ typedef struct emcp_config {
     const char *state_secret;
     /* The secret before this one, accepted until nothing signed with it is under way. */
     const char *state_secret_previous;
+    /* Calls open for one caller, by however many connections: for a principal, or else for an
+     * address without its port (of IPv6 its /64 network). Default 128. */
+    uint32_t max_calls_per_identity;
+    /* Calls per second of one caller in the long run: of tools, resources and prompts. Above it a
+     * tool fails with a text that says when to try again, the others with an error whose data has
+     * "retryAfterMs". 0: no bound. Clients behind one proxy are one caller unless they have keys or
+     * the program names them. */
+    uint32_t max_calls_per_second;
+    /* Calls of one caller at once before max_calls_per_second counts. Default: as many as that. */
+    uint32_t max_calls_burst;
+    uint32_t reserved; /* 0. */
 } emcp_config;
 
 /* Makes a server that does not run yet.
@@ -982,6 +993,10 @@ typedef struct emcp_tool {
      * emcp_key and `scopes` of emcp_request and emcp_adopt say what callers have. Without blanks,
      * commas, quotes and stars. */
     const char *scope;
+    /* Calls per minute of all callers together, with as many in reserve; above it they hear when
+     * to try again. For what costs much. Default: no bound of its own. */
+    uint32_t max_calls_per_minute;
+    uint32_t reserved; /* 0. */
 } emcp_tool;
 
 /* Adds a tool, at any time; clients are told when the list changes.
@@ -1085,6 +1100,8 @@ typedef struct emcp_resource {
     void *user; /* Handed to both; used by several threads at once. */
     emcp_free_fn free_user; /* As in emcp_tool. */
     const char *scope; /* As in emcp_tool. */
+    uint32_t max_calls_per_minute; /* As in emcp_tool. */
+    uint32_t reserved; /* 0. */
 } emcp_resource;
 
 /* Adds a resource or a template, at any time; clients are told when the list changes.
@@ -1149,6 +1166,8 @@ typedef struct emcp_prompt {
     void *user; /* Handed to both; used by several threads at once. */
     emcp_free_fn free_user; /* As in emcp_tool. */
     const char *scope; /* As in emcp_tool. */
+    uint32_t max_calls_per_minute; /* As in emcp_tool. */
+    uint32_t reserved2; /* 0. */
 } emcp_prompt;
 
 /* Adds a prompt, at any time; clients are told when the list changes.
@@ -1809,6 +1828,9 @@ typedef struct emcp_stats {
     uint64_t bytes_out; /* Bytes written to clients. */
     /* Log lines and audit records dropped because emcp_dispatch() was called too rarely. */
     uint64_t records_dropped;
+    /* Calls refused because they came too fast, for max_calls_per_second or the tool's
+     * max_calls_per_minute. Not in calls_refused. */
+    uint64_t calls_too_fast;
 } emcp_stats;
 
 /* Reads the counters. Cheap; at any time.

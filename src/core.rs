@@ -17,7 +17,7 @@ use crate::identity::{Identity, Introduction};
 use crate::input::Keys;
 use crate::limits::Limits;
 use crate::pool::{Job, Pool};
-use crate::rate::RateLimiter;
+use crate::rate::{Pace, RateLimiter};
 use crate::registry::{About, Prompt, Registry, Resource, TaskSupport, Tool};
 use crate::secret::Secret;
 use crate::session::SessionStore;
@@ -25,7 +25,7 @@ use crate::shield::shielded;
 use crate::sync::lock;
 use crate::task::TaskStore;
 
-/// Identities whose completions are counted one by one. More share what is left.
+/// Identities whose calls and completions are counted one by one. More share what is left.
 const IDENTITIES_MAX: usize = 1024;
 
 /// Everything that one server shares between its connections.
@@ -47,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) tasks: Arc<TaskStore>,
     pub(crate) completions: RateLimiter,
+    /// `None`: calls are bounded in number alone.
+    pub(crate) call_rate: Option<RateLimiter>,
     pub(crate) pool: Pool,
     pub(crate) sessions: Arc<SessionStore>,
     pub(crate) changes: Arc<Changes>,
@@ -184,6 +186,7 @@ impl Core {
         offers.prompts.store(options.prompts, Relaxed);
         offers.tasks.store(options.tasks, Relaxed);
         let per_second = env.limits.completions_per_second;
+        let call_rate = call_pace(&env.limits).map(|pace| RateLimiter::new(pace, IDENTITIES_MAX));
         Ok(Arc::new(Core {
             identity: Arc::new(Introduction::new(identity)?),
             tools: Registry::new(options.read_only),
@@ -195,7 +198,8 @@ impl Core {
             is_scoped: AtomicBool::new(false),
             keys,
             tasks: TaskStore::new(env.clone()),
-            completions: RateLimiter::new(per_second, per_second, IDENTITIES_MAX),
+            completions: RateLimiter::new(Pace::per_second(per_second), IDENTITIES_MAX),
+            call_rate,
             pool: Pool::new(),
             sessions: SessionStore::new(env.clone()),
             changes: Changes::new(env.clone()),
@@ -283,4 +287,11 @@ impl Core {
         let open = std::mem::take(&mut *lock(&self.open_work));
         open.iter().filter_map(Weak::upgrade).for_each(|work| work.cancel(reason));
     }
+}
+
+/// How fast one identity may call; `None`: as fast as it likes.
+fn call_pace(limits: &Limits) -> Option<Pace> {
+    let count = limits.calls_per_second;
+    let burst = if limits.calls_burst > 0 { limits.calls_burst } else { count };
+    (count > 0).then(|| Pace::new(count, Duration::from_secs(1), burst))
 }

@@ -73,7 +73,8 @@ counters! {
     calls_cancelled: "counter", "Calls cancelled by the client, its leaving or a session's end.";
     calls_timed_out: "counter", "Calls that ran past their timeout.";
     calls_overrun: "gauge", "Functions still running although their call has ended.";
-    calls_refused: "counter", "Calls refused because limits.calls, calls_per_peer, parked or queue was reached.";
+    calls_refused: "counter", "Calls refused because limits.calls, calls_per_peer, calls_per_identity, parked or queue was reached.";
+    calls_too_fast: "counter", "Calls refused because limits.calls_per_second or the rate of what is called was reached.";
     calls_invalid: "counter", "Tool calls whose arguments did not match the input schema.";
     calls_parked: "gauge", "Calls that wait for answers of the user or the model.";
     calls_asking: "counter", "Times that a call has asked the user or the model.";

@@ -191,6 +191,18 @@ pub struct emcp_config {
     pub state_secret: *const c_char,
     /// The secret before this one, accepted until nothing signed with it is under way.
     pub state_secret_previous: *const c_char,
+    /// Calls open for one caller, by however many connections: for a principal, or else for an
+    /// address without its port (of IPv6 its /64 network). Default 128.
+    pub max_calls_per_identity: u32,
+    /// Calls per second of one caller in the long run: of tools, resources and prompts. Above it a
+    /// tool fails with a text that says when to try again, the others with an error whose data has
+    /// "retryAfterMs". 0: no bound. Clients behind one proxy are one caller unless they have keys or
+    /// the program names them.
+    pub max_calls_per_second: u32,
+    /// Calls of one caller at once before max_calls_per_second counts. Default: as many as that.
+    pub max_calls_burst: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers and raw pointers.
@@ -325,6 +337,9 @@ fn limits(config: &emcp_config) -> Limits {
     count(&mut limits.sessions, config.max_sessions);
     count(&mut limits.calls, config.max_calls);
     count(&mut limits.calls_per_peer, config.max_calls_per_peer);
+    count(&mut limits.calls_per_identity, config.max_calls_per_identity);
+    limits.calls_per_second = config.max_calls_per_second;
+    limits.calls_burst = config.max_calls_burst;
     count(&mut limits.queue, config.max_queue);
     count(&mut limits.records, config.max_records);
     count(&mut limits.head_bytes, config.max_head_bytes);

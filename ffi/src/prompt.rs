@@ -57,6 +57,10 @@ pub struct emcp_prompt {
     pub free_user: emcp_free_fn,
     /// As in emcp_tool.
     pub scope: *const c_char,
+    /// As in emcp_tool.
+    pub max_calls_per_minute: u32,
+    /// 0.
+    pub reserved2: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -133,14 +137,15 @@ pub unsafe extern "C" fn emcp_prompt_enable(
 unsafe fn describe(prompt: &emcp_prompt) -> Result<Prompt> {
     // SAFETY: passed on to our caller.
     let text = |what, text| unsafe { optional(what, text) };
-    if prompt.flags != 0 || prompt.reserved != 0 {
+    if prompt.flags != 0 || prompt.reserved != 0 || prompt.reserved2 != 0 {
         return Err(Failure::invalid("flags and reserved of a prompt are 0"));
     }
     // SAFETY: passed on to our caller.
     let mut described = Prompt::new(unsafe { required("name", prompt.name)? })?
         .timeout(Duration::from_millis(prompt.timeout_ms.into()))
         .result_bytes(prompt.max_result_bytes as usize)
-        .concurrency(prompt.max_concurrent as usize);
+        .concurrency(prompt.max_concurrent as usize)
+        .calls_per_minute(prompt.max_calls_per_minute);
     if let Some(title) = text("title", prompt.title)? {
         described = described.title(title);
     }

@@ -141,6 +141,11 @@ pub struct emcp_tool {
     /// emcp_key and `scopes` of emcp_request and emcp_adopt say what callers have. Without blanks,
     /// commas, quotes and stars.
     pub scope: *const c_char,
+    /// Calls per minute of all callers together, with as many in reserve; above it they hear when
+    /// to try again. For what costs much. Default: no bound of its own.
+    pub max_calls_per_minute: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -230,12 +235,16 @@ pub unsafe extern "C" fn emcp_tool_enable(
 unsafe fn describe(tool: &emcp_tool) -> Result<Tool> {
     // SAFETY: passed on to our caller.
     let text = |what, text| unsafe { optional(what, text) };
+    if tool.reserved != 0 {
+        return Err(Failure::invalid("reserved of a tool is 0"));
+    }
     // SAFETY: passed on to our caller.
     let mut described = Tool::new(unsafe { required("name", tool.name)? })?
         .flags(flags(tool.flags)?)
         .timeout(Duration::from_millis(tool.timeout_ms.into()))
         .result_bytes(tool.max_result_bytes as usize)
-        .concurrency(tool.max_concurrent as usize);
+        .concurrency(tool.max_concurrent as usize)
+        .calls_per_minute(tool.max_calls_per_minute);
     if let Some(title) = text("title", tool.title)? {
         described = described.title(title);
     }

@@ -27,7 +27,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Head, Peer};
 use crate::level::Level;
-use crate::rate::{RateLimiter, machine};
+use crate::rate::{Pace, RateLimiter, machine};
 use crate::sync::lock;
 
 /// Addresses whose refusals are logged one by one. More share one line a second.
@@ -71,7 +71,7 @@ impl Auth {
             shared_file: options.keys_file_shared,
             is_needed: AtomicBool::new(options.keys_required),
             state: Mutex::default(),
-            log_rate: RateLimiter::new(1, 1, ADDRESSES_MAX),
+            log_rate: RateLimiter::new(Pace::per_second(1), ADDRESSES_MAX),
         }
     }
 
@@ -203,7 +203,7 @@ impl Auth {
     /// Counts and logs a refusal. The line names the key, if it is known, and never the secret.
     fn denied(&self, denial: Denial, peer: &Peer, name: Option<&str>) -> Denial {
         denial.counter(&self.env.counters).up();
-        if self.log_rate.take(&machine(&peer.address), Instant::now()) {
+        if self.log_rate.take(&machine(&peer.address), Instant::now()).is_ok() {
             let key = name.map(|name| format!(" {name:?}")).unwrap_or_default();
             let line = format_args!("{}: {}{key}", peer.address, denial.for_log());
             self.env.log(Level::Warning, PART, line);

@@ -22,16 +22,18 @@ mod tools_call;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Deserialize;
 
-use call::shorten;
+use call::{refuse_for, shorten};
 
 use crate::auth::Scopes;
 use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
+use crate::kind::CallKind;
 use crate::protocol::{Meta, Refusal, Revision};
 use crate::rate::machine;
 use crate::registry::About;
@@ -95,16 +97,23 @@ struct Method {
     needs: Option<Feature>,
     /// It may ask the host who may see what.
     asks: bool,
+    /// It is a call, and counts in `limits.calls_per_second`.
+    calls: Option<CallKind>,
     run: fn(&Arc<Core>, Request),
 }
 
 const fn method(name: &'static str, era: Era, run: fn(&Arc<Core>, Request)) -> Method {
-    Method { name, era, needs: None, asks: true, run }
+    Method { name, era, needs: None, asks: true, calls: None, run }
 }
 
 impl Method {
     const fn of(mut self, feature: Feature) -> Method {
         self.needs = Some(feature);
+        self
+    }
+
+    const fn calls(mut self, kind: CallKind) -> Method {
+        self.calls = Some(kind);
         self
     }
 
@@ -116,19 +125,21 @@ impl Method {
 
 /// Every request that a client may send.
 const METHODS: &[Method] = &[
-    method("tools/call", Era::Both, tools_call::run),
+    method("tools/call", Era::Both, tools_call::run).calls(CallKind::Tool),
     method("tools/list", Era::Both, lists::tools),
     method("initialize", Era::Legacy, initialize::run).asks_nobody(),
     method("ping", Era::Legacy, ping::run).asks_nobody(),
     method("logging/setLevel", Era::Legacy, set_level::run).asks_nobody(),
     method("server/discover", Era::Modern, discover::run).asks_nobody(),
     method("subscriptions/listen", Era::Modern, listen::run),
-    method("resources/read", Era::Both, resources_read::run).of(Feature::Resources),
+    method("resources/read", Era::Both, resources_read::run)
+        .of(Feature::Resources)
+        .calls(CallKind::Resource),
     method("resources/list", Era::Both, lists::resources).of(Feature::Resources),
     method("resources/templates/list", Era::Both, lists::templates).of(Feature::Resources),
     method("resources/subscribe", Era::Legacy, subscribe::subscribe).of(Feature::Resources),
     method("resources/unsubscribe", Era::Legacy, subscribe::unsubscribe).of(Feature::Resources),
-    method("prompts/get", Era::Both, prompts_get::run).of(Feature::Prompts),
+    method("prompts/get", Era::Both, prompts_get::run).of(Feature::Prompts).calls(CallKind::Prompt),
     method("prompts/list", Era::Both, lists::prompts).of(Feature::Prompts),
     method("completion/complete", Era::Both, complete::run).of(Feature::Completions),
     method("tasks/get", Era::Modern, tasks::get).of(Feature::Tasks).asks_nobody(),
@@ -151,10 +162,20 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
     }
 }
 
+/// Calls that come too fast go no further: who floods must not keep the host's thread busy either.
+///
 /// In host mode a method that asks the host who may see what runs where the host's functions do.
 ///
 /// The others do not wait for it: the end of a handshake is what a session begins with.
 fn run(core: &Arc<Core>, method: &'static Method, request: Request) {
+    if let Some(kind) = method.calls
+        && let Some(limiter) = &core.call_rate
+        && let Err(wait) = limiter.take(&request.identity(), Instant::now())
+    {
+        let limit = core.env.limits.calls_per_second;
+        let text = format!("more than {limit} calls per second from this caller");
+        return refuse_for(wait, core, request, kind, text);
+    }
     let host = core.env.host.as_ref().filter(|_| method.asks && core.env.hooks.decides());
     match host {
         Some(host) => waiting::run(core, host, method, request),

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use about::About;
 pub(crate) use cursor::BadCursor;
-pub(crate) use entry::{Entry, Refused, Running};
+pub(crate) use entry::{Busy, Entry, Refused, Running};
 pub(crate) use header_param::{check as check_headers, decode_sentinel};
 pub use param::{Param, ParamKind};
 pub use prompt::{Prompt, PromptArgument};
