@@ -298,6 +298,15 @@ typedef struct emcp_config {
     /* Calls of one caller at once before max_calls_per_second counts. Default: as many as that. */
     uint32_t max_calls_burst;
     uint32_t reserved; /* 0. */
+    /* Addresses, comma separated, that may connect: "127.0.0.1, 192.0.2.0/24, 2001:db8::/32". Others
+     * are closed as soon as they are accepted, before anything of theirs is read; through the
+     * program's own doors, where `remote_addr` is an address, they hear 403. Default: all. Unix
+     * sockets are not meant. */
+    const char *allowed_addresses;
+    /* Numbers of users, comma separated, whose processes may connect to a Unix socket ... */
+    const char *allowed_uids;
+    /* ... or numbers of their main groups. Default: all whom the mode of the socket lets in. */
+    const char *allowed_gids;
 } emcp_config;
 
 /* Makes a server that does not run yet.
@@ -591,8 +600,11 @@ typedef struct emcp_adopt {
  * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket, or with `io` not
  * something that can be polled; EMCP_E_STATE unless the server runs, or when it drains, or when
  * `upgrade` has no 101 or one that was adopted before; EMCP_E_LIMIT when max_connections is
- * reached; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
-int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
+ * reached; EMCP_E_DENIED when its address or user is not allowed; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
+ */
+int32_t emcp_adopt_fd(emcp_server *server,
+                      int32_t fd,
+                      const struct emcp_adopt *options);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Requests that the program has parsed                                                           */
@@ -1280,6 +1292,9 @@ typedef struct emcp_who {
     emcp_str tracestate; /* What vendors add to the trace context. */
     emcp_str baggage; /* W3C baggage, if the client sent it. */
     emcp_str scopes; /* What that principal may do, comma separated; "*": everything. */
+    /* The user whose process is at the other end of a Unix socket, as the system knows it; -1 where
+     * nobody knows. */
+    int64_t uid;
 } emcp_who;
 
 /* Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
@@ -1765,6 +1780,7 @@ typedef struct emcp_audit {
     int32_t kind; /* What was called: EMCP_KIND_*. */
     uint32_t reserved; /* 0. */
     emcp_str scopes; /* As in emcp_who. */
+    int64_t uid; /* As in emcp_who. */
 } emcp_audit;
 
 /* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -1831,6 +1847,8 @@ typedef struct emcp_stats {
     /* Calls refused because they came too fast, for max_calls_per_second or the tool's
      * max_calls_per_minute. Not in calls_refused. */
     uint64_t calls_too_fast;
+    /* Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids. */
+    uint64_t peers_turned_away;
 } emcp_stats;
 
 /* Reads the counters. Cheap; at any time.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use crate::allow_list::AllowList;
 use crate::auth::Auth;
 use crate::caching::{CacheTimes, Caching};
 use crate::call::{Calls, HostFn};
@@ -39,8 +40,8 @@ pub(crate) struct Core {
     pub(crate) prompts: Registry<Prompt, HostFn>,
     /// What has been registered so far, and so what is announced.
     offers: Offers,
-    /// Who may come in.
     pub(crate) auth: Auth,
+    pub(crate) allow_list: AllowList,
     /// Something that is registered needs a scope, so lists differ.
     is_scoped: AtomicBool,
     /// Signs what modern clients carry between two rounds of questions.
@@ -98,6 +99,14 @@ pub struct Options {
     pub allowed_hosts: Vec<String>,
     /// Origins that browsers may send, besides loopback ones; for example `https://a.example`.
     pub allowed_origins: Vec<String>,
+    /// Addresses that may connect, as `192.0.2.7` or `2001:db8::/32`. Default empty: all. Unix
+    /// sockets and peers that the host names in other words are not meant.
+    pub allowed_addresses: Vec<String>,
+    /// Users whose processes may connect to a Unix socket. Default empty: all whom its mode and
+    /// `allowed_gids` let in.
+    pub allowed_uids: Vec<u32>,
+    /// Likewise main groups. A process that is in either list comes in.
+    pub allowed_gids: Vec<u32>,
     /// Threads that run tool functions. Default 4.
     pub workers: usize,
     /// Where the host's functions run. Default [`Run::Pool`].
@@ -146,6 +155,9 @@ impl Default for Options {
             path: "/mcp".into(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            allowed_addresses: Vec::new(),
+            allowed_uids: Vec::new(),
+            allowed_gids: Vec::new(),
             workers: 4,
             run: Run::Pool,
             io_threads: 1,
@@ -195,6 +207,7 @@ impl Core {
             prompts: Registry::new(options.read_only),
             offers,
             auth: Auth::new(&env, &options),
+            allow_list: AllowList::new(&env, &options)?,
             is_scoped: AtomicBool::new(false),
             keys,
             tasks: TaskStore::new(env.clone()),

@@ -10,6 +10,7 @@
 //! the C face of all this is `include/emcp.h`.
 #![forbid(unsafe_code)]
 
+mod allow_list;
 mod auth;
 mod caching;
 mod call;

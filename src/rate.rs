@@ -1,10 +1,11 @@
 //! How often each client may do something that costs the host more than it looks.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::allow_list::ip_of;
 use crate::sync::lock;
 
 /// How fast the tokens of a bucket come back, and how many it holds.
@@ -101,14 +102,14 @@ impl RateLimiter {
 /// The machine behind the address of a peer. Of an IPv6 address the network, because one machine has
 /// as many addresses in it as it likes.
 pub(crate) fn machine(address: &str) -> String {
-    match address.parse::<SocketAddr>().map(|address| address.ip()) {
-        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
+    match ip_of(address) {
+        Some(IpAddr::V6(ip)) => {
             let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
             format!("network {network}")
         }
-        Ok(ip) => format!("address {}", ip.to_canonical()),
+        Some(ip) => format!("address {ip}"),
         // A Unix socket, or what the host has said.
-        Err(_) => format!("remote {address}"),
+        None => format!("remote {address}"),
     }
 }
 

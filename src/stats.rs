@@ -42,6 +42,7 @@ counters! {
     connections: "gauge", "Open connections and exchanges of parsed requests.";
     connections_accepted: "counter", "Connections accepted or adopted.";
     connections_refused: "counter", "Connections refused because limits.connections was reached.";
+    peers_turned_away: "counter", "Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids.";
     requests: "counter", "HTTP requests read in full.";
     requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, key, method or size.";
     auth_missing: "counter", "Requests refused because they carried no key.";

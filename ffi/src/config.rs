@@ -203,6 +203,15 @@ pub struct emcp_config {
     pub max_calls_burst: u32,
     /// 0.
     pub reserved: u32,
+    /// Addresses, comma separated, that may connect: "127.0.0.1, 192.0.2.0/24, 2001:db8::/32". Others
+    /// are closed as soon as they are accepted, before anything of theirs is read; through the
+    /// program's own doors, where `remote_addr` is an address, they hear 403. Default: all. Unix
+    /// sockets are not meant.
+    pub allowed_addresses: *const c_char,
+    /// Numbers of users, comma separated, whose processes may connect to a Unix socket ...
+    pub allowed_uids: *const c_char,
+    /// ... or numbers of their main groups. Default: all whom the mode of the socket lets in.
+    pub allowed_gids: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers and raw pointers.
@@ -307,10 +316,32 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
     if let Some(origins) = text("allowed_origins", config.allowed_origins)? {
         options.allowed_origins = list(origins);
     }
+    if let Some(addresses) = text("allowed_addresses", config.allowed_addresses)? {
+        options.allowed_addresses = list(addresses);
+        if options.allowed_addresses.is_empty() {
+            return Err(Failure::invalid("allowed_addresses is empty"));
+        }
+    }
+    options.allowed_uids = numbers("allowed_uids", text("allowed_uids", config.allowed_uids)?)?;
+    options.allowed_gids = numbers("allowed_gids", text("allowed_gids", config.allowed_gids)?)?;
     options.state_secret = text("state_secret", config.state_secret)?.map(Secret::new);
     let previous = text("state_secret_previous", config.state_secret_previous)?;
     options.state_secret_previous = previous.map(Secret::new);
     Ok(options)
+}
+
+/// A list with nothing in it would let everybody in, which nobody means who writes one.
+fn numbers(what: &str, text: Option<&str>) -> Result<Vec<u32>> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let numbers: Vec<u32> = list(text)
+        .iter()
+        .map(|number| number.parse())
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| Failure::invalid(format!("{what} {text:?} is not a list of numbers")))?;
+    match numbers.is_empty() {
+        true => Err(Failure::invalid(format!("{what} is empty"))),
+        false => Ok(numbers),
+    }
 }
 
 fn cache(config: &emcp_config) -> CacheTimes {

@@ -62,6 +62,8 @@ pub struct emcp_audit {
     pub reserved: u32,
     /// As in emcp_who.
     pub scopes: emcp_str,
+    /// As in emcp_who.
+    pub uid: i64,
 }
 
 /// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -210,6 +212,7 @@ fn view(record: &Audit<'_>) -> emcp_audit {
         kind: record.kind as i32,
         reserved: 0,
         scopes: emcp_str::view(&caller.scopes),
+        uid: caller.uid.map_or(-1, i64::from),
     }
 }
 

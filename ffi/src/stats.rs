@@ -56,6 +56,8 @@ pub struct emcp_stats {
     /// Calls refused because they came too fast, for max_calls_per_second or the tool's
     /// max_calls_per_minute. Not in calls_refused.
     pub calls_too_fast: u64,
+    /// Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids.
+    pub peers_turned_away: u64,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers.
@@ -91,6 +93,7 @@ pub unsafe extern "C" fn emcp_get_stats(server: *mut emcp_server, out: *mut emcp
             bytes_out: stats.bytes_out,
             records_dropped: stats.records_dropped,
             calls_too_fast: stats.calls_too_fast,
+            peers_turned_away: stats.peers_turned_away,
         };
         // SAFETY: the header obliges the caller to say the struct's true size.
         unsafe { give("out", out, stats)? };

@@ -162,11 +162,10 @@ impl Auth {
             return Err(self.denied(Denial::Expired, peer, Some(key.name())));
         }
         Ok(Peer {
-            address: peer.address.clone(),
-            is_unix: peer.is_unix,
             principal: Some(key.principal()),
             scopes: key.granted(),
             key: Some(issued.clone()),
+            ..peer.clone()
         })
     }
 

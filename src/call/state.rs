@@ -46,6 +46,7 @@ pub(crate) struct CallState {
     pub(super) caller: OnceLock<Caller>,
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
+    uid: Option<u32>,
     pub(super) principal: Option<Arc<str>>,
     scopes: Scopes,
     pub(super) scope: Arc<InFlight>,
@@ -106,6 +107,7 @@ pub(crate) struct CallParts {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) transport: &'static str,
     pub(crate) remote: Arc<str>,
+    pub(crate) uid: Option<u32>,
     pub(crate) principal: Option<Arc<str>>,
     pub(crate) scopes: Scopes,
     pub(crate) scope: Arc<InFlight>,
@@ -143,6 +145,7 @@ impl CallState {
                 caller: OnceLock::new(),
                 transport: parts.transport,
                 remote: parts.remote,
+                uid: parts.uid,
                 principal: parts.principal,
                 scopes: parts.scopes,
                 scope: parts.scope,
@@ -287,7 +290,7 @@ impl CallState {
                 self.revision,
                 &self.meta,
                 self.transport,
-                &self.remote,
+                (&self.remote, self.uid),
                 (self.principal.as_deref(), &self.scopes),
             )
         })

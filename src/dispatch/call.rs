@@ -104,6 +104,7 @@ impl NewCall {
             session: request.session.clone(),
             transport: request.transport,
             remote: request.remote.clone(),
+            uid: request.uid,
             principal: request.principal.clone(),
             scopes: request.scopes.clone(),
             scope: request.scope.clone(),

@@ -59,6 +59,8 @@ pub(crate) struct Request {
     pub(crate) transport: &'static str,
     /// The peer's address; for the record only.
     pub(crate) remote: Arc<str>,
+    /// The user on the other side of a Unix socket.
+    pub(crate) uid: Option<u32>,
     /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What that one may do.
@@ -199,7 +201,7 @@ impl Request {
             self.revision,
             &self.meta,
             self.transport,
-            &self.remote,
+            (&self.remote, self.uid),
             (self.principal.as_deref(), &self.scopes),
         )
     }
@@ -214,11 +216,12 @@ impl Request {
         about.scope.as_deref().filter(|scope| !self.scopes.has(scope))
     }
 
-    /// Whom to count what it costs on: the principal, or else the machine.
+    /// Whom to count what it costs on: the principal, or else the local user or the machine.
     fn identity(&self) -> String {
-        match &self.principal {
-            Some(principal) => format!("principal {principal}"),
-            None => machine(&self.remote),
+        match (&self.principal, self.uid) {
+            (Some(principal), _) => format!("principal {principal}"),
+            (None, Some(uid)) => format!("uid {uid}"),
+            (None, None) => machine(&self.remote),
         }
     }
 

@@ -44,6 +44,7 @@ pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
 
+use crate::allow_list::User;
 use crate::auth::{Issued, Scopes};
 
 /// A future that owns all it needs.
@@ -56,6 +57,8 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// Only local processes reach a Unix socket, and no browser does.
     pub(crate) is_unix: bool,
+    /// Whose process it is, where the system knows.
+    pub(crate) user: Option<User>,
     /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What it may do.
@@ -67,7 +70,8 @@ pub(crate) struct Peer {
 impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
-        Peer { address, is_unix, principal: None, scopes: Scopes::default(), key: None }
+        let scopes = Scopes::default();
+        Peer { address, is_unix, user: None, principal: None, scopes, key: None }
     }
 }
 

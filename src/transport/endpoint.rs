@@ -7,6 +7,7 @@ use http_types::{Method, Response, StatusCode};
 use super::event_stream::StreamSlot;
 use super::text_channel::{TextChannel, subprotocol};
 use super::{answer, challenge, cors, legacy, sse, streamable, websocket};
+use crate::allow_list::TurnedAway;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
@@ -37,10 +38,12 @@ impl Endpoint {
         peer: &Peer,
     ) -> Result<(TextChannel, Option<&'static str>)> {
         let counters = &self.core.env.counters;
-        let admitted = match head {
+        let turned_away = |_| Error::denied(StatusCode::Forbidden, TurnedAway::REASON);
+        let admitted = self.core.allow_list.check(peer).map_err(turned_away);
+        let admitted = admitted.and_then(|()| match head {
             Some(head) => self.check_handshake(head, peer),
             None => self.check_key(None, peer),
-        };
+        });
         let peer = admitted.inspect_err(|_| counters.requests_refused.up())?;
         if head.is_some() {
             counters.requests.up();
@@ -116,6 +119,7 @@ impl Service for Endpoint {
         let core = &self.core;
         let check = || {
             self.policy.check(head, peer.is_unix).map_err(refusal)?;
+            core.allow_list.check(peer).map_err(|_| turned_away())?;
             // A preflight carries no key, and its answer is the same for everybody.
             if head.method == Method::Options {
                 return Ok(peer.clone());
@@ -155,6 +159,13 @@ impl Service for Endpoint {
             upgrade => upgrade,
         }
     }
+}
+
+/// What a peer hears that has come through a door: our own listener does not talk to it.
+fn turned_away() -> Response {
+    let mut response = text(StatusCode::Forbidden, TurnedAway::REASON);
+    close_after(&mut response);
+    response
 }
 
 fn refusal(Denied { status, reason }: Denied) -> Response {

@@ -57,6 +57,7 @@ pub(super) fn post(
         sink: exchange.clone(),
         transport: "http",
         remote: incoming.peer.address.clone(),
+        uid: incoming.peer.user.map(|user| user.uid),
         principal: incoming.peer.principal.clone(),
         scopes: incoming.peer.scopes.clone(),
         mismatch,
