@@ -116,6 +116,9 @@ extern "C" {
 /* A server. */
 typedef struct emcp_server emcp_server;
 
+/* A key that the program is asked about. */
+typedef struct emcp_check emcp_check;
+
 /* One call of a tool. Reference counted. */
 typedef struct emcp_call emcp_call;
 
@@ -297,7 +300,9 @@ typedef struct emcp_config {
     uint32_t max_calls_per_second;
     /* Calls of one caller at once before max_calls_per_second counts. Default: as many as that. */
     uint32_t max_calls_burst;
-    uint32_t reserved; /* 0. */
+    /* Milliseconds that the program may take to say whose key it is; see emcp_check_allow().
+     * Default 5000. */
+    uint32_t check_timeout_ms;
     /* Addresses, comma separated, that may connect: "127.0.0.1, 192.0.2.0/24, 2001:db8::/32". Others
      * are closed as soon as they are accepted, before anything of theirs is read; through the
      * program's own doors, where `remote_addr` is an address, they hear 403. Default: all. Unix
@@ -403,8 +408,9 @@ void emcp_destroy(emcp_server *server);
  * EMCP_F_KEY_IN_QUERY also "?api_key=KEY". All others hear 401 and what to do. Taking all keys away
  * lets nobody in; EMCP_F_KEYS_REQUIRED does so from the start.
  *
- * The name of the key is the `principal` of emcp_who. Keys may change at any time. A WebSocket
- * whose key is gone or has expired ends at its next message. */
+ * The name of the key is the `principal` of emcp_who. Keys may change at any time. What is open,
+ * streams, WebSockets and calls over HTTP, ends when its key is taken away or expires; a session
+ * stays for the next key of the same name. */
 
 /* A key. Prepare it with EMCP_INIT. All of it is copied, of the secret a digest. */
 typedef struct emcp_key {
@@ -450,6 +456,65 @@ int32_t emcp_keys_clear(emcp_server *server);
  * Returns EMCP_OK; EMCP_E_IO when the file cannot be read; EMCP_E_INVALID when others have rights
  * to it or a line is wrong; emcp_last_error() says which.   Since 0.1 */
 int32_t emcp_keys_file(emcp_server *server, const char *path);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* The program's own check of a key                                                               */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* With a `check_key` hook nobody comes in without a key. A key of emcp_key_add() or of the file is
+ * good as it is; about all others the program is asked, which knows the keys that it has given out
+ * itself or asks PAM, LDAP or a web service.
+ *
+ * The hook must not block: it runs where requests are read. It answers with emcp_check_allow() and
+ * returns EMCP_OK, or returns EMCP_E_DENIED; or it returns EMCP_PENDING and the program answers
+ * later, from any thread. After check_timeout_ms the client hears 503, after a refusal 401. No
+ * more are open at once than max_connections. Where emcp is to open a peer (emcp_peer_open) nobody
+ * can be waited for: an answer that is not there at once is 503, so such a program checks first
+ * and names the principal.
+ *
+ *     static int32_t check_key(emcp_check *check, const emcp_credential *key, void *user)
+ *     {
+ *         struct job *job = job_new(check, key->secret.p, key->secret.n);
+ *         return queue_push(user, job) ? EMCP_PENDING : EMCP_E_DENIED;
+ *     }
+ *
+ *     static void checker(struct job *job)
+ *     {
+ *         if (ldap_knows(job))
+ *             emcp_check_allow(job->check, job->name, "metrics:read", 60 * 1000);
+ *         else
+ *             emcp_check_refuse(job->check);
+ *     } */
+
+typedef struct emcp_check emcp_check; /* A key that the program is asked about. */
+
+/* Lets the holder of the key in, as `principal`, with these scopes: comma separated, "*" for
+ * everything, NULL for what needs no scope. For `keep_ms` milliseconds the program is not asked
+ * about this key again, at most for 1024 keys; 0: it is asked with each request. Streams and
+ * WebSockets that were opened with it stay until emcp_keys_forget().
+ *
+ * `check` is consumed on every return value: do not touch it again. Also inside the hook. Answer
+ * each check once, also after the server has ended: that frees it.
+ *
+ * Returns EMCP_OK; EMCP_E_CANCELED when the client has left or was told that it takes too long,
+ * which is no mistake, and `keep_ms` counts then too; EMCP_E_INVALID for an empty principal or an
+ * impossible scope: the key is refused then.   Since 0.1 */
+int32_t emcp_check_allow(emcp_check *check,
+                         const char *principal,
+                         const char *scopes,
+                         uint32_t keep_ms);
+
+/* Refuses the key: the client hears 401. `check` is consumed.
+ *
+ * Returns EMCP_OK.   Since 0.1 */
+int32_t emcp_check_refuse(emcp_check *check);
+
+/* Takes back what the program has said of the keys of `principal`; NULL: of all keys that it was
+ * asked about. It is asked again with the next request, and streams and WebSockets that were
+ * opened with them end.
+ *
+ * Returns EMCP_OK.   Since 0.1 */
+int32_t emcp_keys_forget(emcp_server *server, const char *principal);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* The program's own thread                                                                       */
@@ -858,7 +923,8 @@ void emcp_conn_close(emcp_conn *conn);
  *
  * Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 401 for a key that is missing or
  * wrong, 403 for a Host or Origin that is not allowed and when WebSocket is off, 404 for another
- * path, 503 when max_streams is reached or the server drains, and others for what is no proper
+ * path, 503 when max_streams is reached, the server drains or the `check_key` hook has not answered at
+ * once, and others for what is no proper
  * GET; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_peer_open(emcp_server *server,
                        const emcp_request *handshake,
@@ -1808,6 +1874,10 @@ typedef struct emcp_hooks {
      * did not exist. Asked for each element of each list, so it must be quick. NULL: everybody may
      * everything. */
     int32_t (*allow)(const emcp_who *who, int32_t kind, const char *name, void *user);
+    /* Says whose key it is that is none of emcp_key_add() and of the file; see emcp_check_allow().
+     * From it on nobody comes in without a key. Returns EMCP_OK when it has answered, EMCP_PENDING
+     * when the program answers later, otherwise a negative status: the key is refused. */
+    int32_t (*check_key)(emcp_check *check, const emcp_credential *credential, void *user);
 } emcp_hooks;
 
 /* Sets the hooks, once and before the first start.

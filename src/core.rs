@@ -40,7 +40,7 @@ pub(crate) struct Core {
     pub(crate) prompts: Registry<Prompt, HostFn>,
     /// What has been registered so far, and so what is announced.
     offers: Offers,
-    pub(crate) auth: Auth,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) allow_list: AllowList,
     /// Something that is registered needs a scope, so lists differ.
     is_scoped: AtomicBool,

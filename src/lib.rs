@@ -55,7 +55,7 @@ mod task;
 mod transport;
 mod uri;
 
-pub use auth::Key;
+pub use auth::{Key, KeyCheck, KeyGrant};
 pub use caching::CacheTimes;
 pub use call::{Call, CallHandle};
 pub use caller::Caller;

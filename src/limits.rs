@@ -91,6 +91,8 @@ pub struct Limits {
     pub requests_per_connection: u64,
     /// Time for a whole request head. Default 10 s, then 408: slow loris.
     pub head_time: Duration,
+    /// Time that the host has to say whether a key is good. Default 5 s, then 503.
+    pub check_time: Duration,
     /// Time for a whole request body. Default 30 s, then 408.
     pub body_time: Duration,
     /// Time that an idle keep-alive connection stays. Default 75 s, above common proxy limits.
@@ -160,6 +162,7 @@ impl Default for Limits {
             page: 100,
             requests_per_connection: 100_000,
             head_time: Duration::from_secs(10),
+            check_time: Duration::from_secs(5),
             body_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(75),
             write_time: Duration::from_secs(30),

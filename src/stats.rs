@@ -48,6 +48,8 @@ counters! {
     auth_missing: "counter", "Requests refused because they carried no key.";
     auth_refused: "counter", "Requests refused because nobody has given out the key, or there were two.";
     auth_expired: "counter", "Requests refused because the time of the key was over.";
+    auth_asked: "counter", "Keys that the program was asked about.";
+    auth_unchecked: "counter", "Requests refused because the program did not say in time whether their key is good.";
     scopes_refused: "counter", "Requests refused because the caller lacked a scope.";
     requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";

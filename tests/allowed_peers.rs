@@ -164,12 +164,13 @@ fn over_unix(name: &str, uids: &[u32], gids: &[u32]) -> (String, bool) {
     let options = Options { allowed_uids, allowed_gids, ..allowing(&["192.0.2.0/24"]) };
     let server = fresh(options, limits());
     server.listen(&format!("unix:{}", file.path().display())).unwrap();
-    server.start().unwrap();
+    let mut host = host_of(server);
+    host.dispatch();
     let socket = UnixStream::connect(file.path()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let text = heard(socket);
     let (_ours, theirs) = UnixStream::pair().unwrap();
-    (text, server.adopt(theirs.into(), Adoption::default()).is_ok())
+    (text, host.server.adopt(theirs.into(), Adoption::default()).is_ok())
 }
 
 #[test]

@@ -201,8 +201,9 @@ pub struct emcp_config {
     pub max_calls_per_second: u32,
     /// Calls of one caller at once before max_calls_per_second counts. Default: as many as that.
     pub max_calls_burst: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Milliseconds that the program may take to say whose key it is; see emcp_check_allow().
+    /// Default 5000.
+    pub check_timeout_ms: u32,
     /// Addresses, comma separated, that may connect: "127.0.0.1, 192.0.2.0/24, 2001:db8::/32". Others
     /// are closed as soon as they are accepted, before anything of theirs is read; through the
     /// program's own doors, where `remote_addr` is an address, they hear 403. Default: all. Unix
@@ -401,6 +402,7 @@ fn limits(config: &emcp_config) -> Limits {
     time(&mut limits.task_poll, config.task_poll_ms);
     time(&mut limits.head_time, config.head_timeout_ms);
     time(&mut limits.body_time, config.body_timeout_ms);
+    time(&mut limits.check_time, config.check_timeout_ms);
     time(&mut limits.idle_time, config.idle_timeout_ms);
     time(&mut limits.write_time, config.write_timeout_ms);
     time(&mut limits.tool_time, config.tool_timeout_ms);

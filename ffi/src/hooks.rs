@@ -3,12 +3,13 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
-use emcp_core::{Audit, Caller, Hooks, Item, Level, Outcome};
+use emcp_core::{Audit, Caller, Hooks, Item, KeyCheck, Level, Outcome};
 
 use crate::call::{
     EMCP_KIND_PROMPT, EMCP_KIND_RESOURCE, EMCP_KIND_TEMPLATE, EMCP_KIND_TOOL, emcp_who,
 };
 use crate::callback::{User, callback};
+use crate::check::{emcp_check, emcp_credential};
 use crate::failure::Failure;
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
@@ -111,6 +112,16 @@ pub struct emcp_hooks {
             user: *mut c_void,
         ) -> i32,
     >,
+    /// Says whose key it is that is none of emcp_key_add() and of the file; see emcp_check_allow().
+    /// From it on nobody comes in without a key. Returns EMCP_OK when it has answered, EMCP_PENDING
+    /// when the program answers later, otherwise a negative status: the key is refused.
+    pub check_key: Option<
+        unsafe extern "C" fn(
+            check: *mut emcp_check,
+            credential: *const emcp_credential,
+            user: *mut c_void,
+        ) -> i32,
+    >,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`; a raw pointer and optional function
@@ -164,6 +175,14 @@ fn closures(hooks: &emcp_hooks) -> Hooks {
             let is_allowed =
                 callback(|| unsafe { allow(&who, kind(item), name.as_ptr(), user.pointer()) });
             is_allowed != 0
+        }));
+    }
+    if let Some(check_key) = hooks.check_key {
+        closures.check_key = Some(Box::new(move |check: KeyCheck| {
+            emcp_check::ask(check, |check, credential| {
+                // SAFETY: as above for the credential; the check is good until it is answered.
+                callback(|| unsafe { check_key(check, credential, user.pointer()) })
+            });
         }));
     }
     closures.thread_start = hooks.thread_start.map(|hook| thread_hook(hook, user));

@@ -21,7 +21,9 @@ use super::reject::Reject;
 use super::response::{Reply, Terms, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
-use super::{BoxFuture, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover, Version};
+use super::{
+    Admission, BoxFuture, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover, Version,
+};
 use crate::env::Env;
 use crate::held::Held;
 use crate::level::Level;
@@ -170,6 +172,13 @@ impl Connection {
         self.has_unread_body = head.framing.has_body();
         let terms = self.terms(&head);
         let peer = match ask::admission(&*self.service, &self.env, &head, &self.peer) {
+            Admission::Now(admitted) => admitted,
+            Admission::Later(admission) => match self.wait_admission(admission).await {
+                Some(admitted) => admitted,
+                None => return Answer::Nothing,
+            },
+        };
+        let peer = match peer {
             Ok(peer) => peer,
             Err(response) => {
                 let persist = terms.persist && !head.framing.has_body();
@@ -279,6 +288,25 @@ impl Connection {
             match ready!(wire.poll_departure(cx)) {
                 Departure::HalfClosed if half_close == HalfClose::Tolerate => Poll::Pending,
                 Departure::HalfClosed | Departure::Reset => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+
+    /// Waits for those who are asked whether a request may come in; `None` when its client has gone.
+    async fn wait_admission(
+        &mut self,
+        mut admission: BoxFuture<Result<Peer, Response>>,
+    ) -> Option<Result<Peer, Response>> {
+        let Connection { wire, env, .. } = self;
+        poll_fn(|cx| {
+            if let Poll::Ready(admitted) = ask::poll_admission(&mut admission, env, cx) {
+                return Poll::Ready(Some(admitted));
+            }
+            match ready!(wire.poll_departure(cx)) {
+                // What it has sent may be a whole request.
+                Departure::HalfClosed => Poll::Pending,
+                Departure::Reset => Poll::Ready(None),
             }
         })
         .await

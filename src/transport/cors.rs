@@ -30,9 +30,9 @@ impl Grant {
 }
 
 /// Adds the permission to a refusal, so that a page can read why.
-pub(super) fn allow(response: &mut Response, head: &Head) {
+pub(super) fn allow(response: &mut Response, grant: &Grant) {
     if response.status() != StatusCode::Forbidden {
-        Grant::of(head).apply(response);
+        grant.apply(response);
     }
 }
 
