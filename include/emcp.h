@@ -176,6 +176,7 @@ emcp_str emcp_str_of(const char *text);
 #define EMCP_F_TRUST_UNIX 2048
 /* Others than its owner may have rights to the file of emcp_keys_file(). */
 #define EMCP_F_KEYS_FILE_SHARED 4096
+#define EMCP_F_HIDE_ARGUMENTS 8192 /* Audit records show "***" in the place of all arguments. */
 
 /* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
  * zero has its default. */
@@ -986,6 +987,9 @@ void emcp_peer_close(emcp_peer *peer);
 #define EMCP_BOOLEAN 4 /* true or false. */
 #define EMCP_STRING_LIST 5 /* A list of texts; emcp_arg_item() reads one. */
 #define EMCP_P_REQUIRED 1 /* Calls without the parameter fail before the tool function runs. */
+/* A password or the like: audit records show "***", and clients are told that it is "writeOnly".
+ * In an `input_schema` a property says "writeOnly": true itself. */
+#define EMCP_P_SECRET 2
 /* Changes something; without it clients are told that the tool only reads. */
 #define EMCP_T_WRITE 1
 #define EMCP_T_DESTRUCTIVE 2 /* May destroy something. Counts as EMCP_T_WRITE. */
@@ -999,6 +1003,7 @@ void emcp_peer_close(emcp_peer *peer);
 #define EMCP_T_LONG 32
 /* Runs as a task only: clients that do not know tasks are refused. Counts as EMCP_T_LONG. */
 #define EMCP_T_TASK 64
+#define EMCP_T_SECRET 128 /* Audit records show "***" in the place of its arguments. */
 
 /* One parameter of a tool. Never grows: a table of them is an array. */
 typedef struct emcp_param {
@@ -1227,7 +1232,7 @@ typedef struct emcp_prompt {
     const char *name; /* Required. 1 to 64 of A-Z a-z 0-9 _ . - */
     const char *title; /* A name for people. */
     const char *description; /* Tells people what it is for. */
-    /* What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_REQUIRED and
+    /* What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_* and
      * choices, which are suggested and not enforced; the other members stay zero ... */
     const emcp_param *arguments;
     size_t arguments_len; /* ... of this many entries. */
@@ -1832,7 +1837,9 @@ typedef struct emcp_audit {
     uint64_t run_us; /* Microseconds from the start of the call function to the answer. */
     uint64_t bytes_out; /* Bytes of the answer; 0 when none was sent. */
     emcp_str name; /* The tool or prompt, or the URI of the resource. */
-    emcp_str arguments; /* Its arguments as JSON text. May hold what must not be logged. */
+    /* Its arguments as JSON text, with "***" in the place of those with EMCP_P_SECRET, or of all
+     * with EMCP_T_SECRET or EMCP_F_HIDE_ARGUMENTS. The others are as the client has sent them. */
+    emcp_str arguments;
     emcp_str client_name; /* As in emcp_who. */
     emcp_str client_version; /* As in emcp_who. */
     emcp_str transport; /* As in emcp_who. */

@@ -107,6 +107,9 @@ pub struct Options {
     pub allowed_uids: Vec<u32>,
     /// Likewise main groups. A process that is in either list comes in.
     pub allowed_gids: Vec<u32>,
+    /// Keeps the arguments of all calls out of audit records, which show `"***"`. Default off. What
+    /// stands in the URI of a resource is a name and stays.
+    pub hide_arguments: bool,
     /// Threads that run tool functions. Default 4.
     pub workers: usize,
     /// Where the host's functions run. Default [`Run::Pool`].
@@ -158,6 +161,7 @@ impl Default for Options {
             allowed_addresses: Vec::new(),
             allowed_uids: Vec::new(),
             allowed_gids: Vec::new(),
+            hide_arguments: false,
             workers: 4,
             run: Run::Pool,
             io_threads: 1,

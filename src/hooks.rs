@@ -16,7 +16,8 @@ pub struct Audit<'a> {
     pub kind: CallKind,
     /// The name of the tool or prompt, or the URI of the resource.
     pub name: &'a str,
-    /// The arguments as JSON text. May hold what the host must not log.
+    /// The arguments as JSON text, with `"***"` in the place of those that are secret, or of all when
+    /// they are hidden. The others are as the client has sent them.
     pub arguments: &'a str,
     /// How the call ended.
     pub outcome: Outcome,

@@ -43,6 +43,8 @@ pub const EMCP_F_KEY_IN_QUERY: u32 = 1024;
 pub const EMCP_F_TRUST_UNIX: u32 = 2048;
 /// Others than its owner may have rights to the file of emcp_keys_file().
 pub const EMCP_F_KEYS_FILE_SHARED: u32 = 4096;
+/// Audit records show "***" in the place of all arguments.
+pub const EMCP_F_HIDE_ARGUMENTS: u32 = 8192;
 
 /// What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
 /// zero has its default.
@@ -284,7 +286,8 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         | EMCP_F_KEYS_REQUIRED
         | EMCP_F_KEY_IN_QUERY
         | EMCP_F_TRUST_UNIX
-        | EMCP_F_KEYS_FILE_SHARED;
+        | EMCP_F_KEYS_FILE_SHARED
+        | EMCP_F_HIDE_ARGUMENTS;
     if config.flags & !known != 0 {
         return Err(Failure::invalid(format!("config has unknown flags: {:#x}", config.flags)));
     }
@@ -302,6 +305,7 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         keys_required: config.flags & EMCP_F_KEYS_REQUIRED != 0,
         key_in_query: config.flags & EMCP_F_KEY_IN_QUERY != 0,
         trust_unix: config.flags & EMCP_F_TRUST_UNIX != 0,
+        hide_arguments: config.flags & EMCP_F_HIDE_ARGUMENTS != 0,
         keys_file_shared: config.flags & EMCP_F_KEYS_FILE_SHARED != 0,
         ..Options::default()
     };

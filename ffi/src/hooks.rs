@@ -35,7 +35,8 @@ pub struct emcp_audit {
     pub bytes_out: u64,
     /// The tool or prompt, or the URI of the resource.
     pub name: emcp_str,
-    /// Its arguments as JSON text. May hold what must not be logged.
+    /// Its arguments as JSON text, with "***" in the place of those with EMCP_P_SECRET, or of all
+    /// with EMCP_T_SECRET or EMCP_F_HIDE_ARGUMENTS. The others are as the client has sent them.
     pub arguments: emcp_str,
     /// As in emcp_who.
     pub client_name: emcp_str,

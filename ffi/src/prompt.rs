@@ -14,7 +14,9 @@ use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, take};
 use crate::status::EMCP_OK;
 use crate::text::{list, optional, required};
-use crate::tool::{EMCP_P_REQUIRED, EMCP_STRING, emcp_call_fn, emcp_free_fn, emcp_param, table};
+use crate::tool::{
+    EMCP_P_REQUIRED, EMCP_P_SECRET, EMCP_STRING, emcp_call_fn, emcp_free_fn, emcp_param, table,
+};
 
 /// A prompt. Prepare it with EMCP_INIT; everything that stays zero has its default.
 #[repr(C)]
@@ -30,7 +32,7 @@ pub struct emcp_prompt {
     pub title: *const c_char,
     /// Tells people what it is for.
     pub description: *const c_char,
-    /// What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_REQUIRED and
+    /// What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_* and
     /// choices, which are suggested and not enforced; the other members stay zero ...
     pub arguments: *const emcp_param,
     /// ... of this many entries.
@@ -179,13 +181,17 @@ unsafe fn argument(entry: &emcp_param) -> Result<PromptArgument> {
     let has_more = (entry.min, entry.max) != (0.0, 0.0)
         || !entry.default_value.is_null()
         || !entry.header.is_null();
-    if entry.r#type != EMCP_STRING || entry.flags & !EMCP_P_REQUIRED != 0 || has_more {
-        let problem = "is EMCP_STRING with name, description, EMCP_P_REQUIRED and choices only";
+    let flags = EMCP_P_REQUIRED | EMCP_P_SECRET;
+    if entry.r#type != EMCP_STRING || entry.flags & !flags != 0 || has_more {
+        let problem = "is EMCP_STRING with name, description, EMCP_P_* and choices only";
         return Err(Failure::invalid(format!("argument {name:?} {problem}")));
     }
     let mut argument = PromptArgument::new(name);
     if entry.flags & EMCP_P_REQUIRED != 0 {
         argument = argument.required();
+    }
+    if entry.flags & EMCP_P_SECRET != 0 {
+        argument = argument.secret();
     }
     if let Some(description) = text("argument description", entry.description)? {
         argument = argument.description(description);

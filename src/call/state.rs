@@ -1,5 +1,6 @@
 //! What one call is made of, and the single place where it ends.
 
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::input::Asking;
 use crate::kind::CallKind;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, Meta, Revision};
+use crate::registry::Hidden;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
 use crate::session::{InFlight, Session};
@@ -39,6 +41,7 @@ pub(crate) struct CallState {
     pub(super) kind: CallKind,
     pub(super) name: Arc<str>,
     pub(super) arguments: Box<RawValue>,
+    hidden: Hidden,
     pub(super) completing: Option<Completing>,
     pub(super) meta: Box<Meta>,
     pub(super) revision: Revision,
@@ -101,6 +104,7 @@ pub(crate) struct CallParts {
     pub(crate) kind: CallKind,
     pub(crate) name: Arc<str>,
     pub(crate) arguments: Box<RawValue>,
+    pub(crate) hidden: Hidden,
     pub(crate) completing: Option<Completing>,
     pub(crate) meta: Box<Meta>,
     pub(crate) revision: Revision,
@@ -139,6 +143,7 @@ impl CallState {
                 kind: parts.kind,
                 name: parts.name,
                 arguments: parts.arguments,
+                hidden: parts.hidden,
                 completing: parts.completing,
                 revision: parts.revision,
                 session: parts.session,
@@ -252,12 +257,13 @@ impl CallState {
     }
 
     fn audit(&self, outcome: Outcome, bytes_out: u64) {
+        let arguments = OnceCell::new();
         let record = || {
             let started = self.started.get().copied();
             Audit {
                 kind: self.kind,
                 name: &self.name,
-                arguments: self.arguments.get(),
+                arguments: arguments.get_or_init(|| self.hidden.show(self.arguments.get())),
                 outcome,
                 queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
                 ran: started.map(|at| at.elapsed()).unwrap_or_default(),

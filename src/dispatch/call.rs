@@ -19,7 +19,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::input::{Asking, Binding, StateError, params_digest};
 use crate::kind::CallKind;
-use crate::registry::Busy;
+use crate::registry::{Busy, Hidden};
 use crate::reply::Reply;
 use crate::rpc::{code, write};
 use crate::session::Rejected;
@@ -89,6 +89,10 @@ impl NewCall {
         let limits = &core.env.limits;
         let kind = self.kind;
         let services: Weak<Core> = Arc::downgrade(core);
+        let hidden = match core.options.hide_arguments {
+            true => Hidden::All,
+            false => target.hidden().clone(),
+        };
         let state = CallState::new(CallParts {
             env: core.env.clone(),
             services,
@@ -97,6 +101,7 @@ impl NewCall {
             kind,
             name: self.name.into(),
             arguments: self.arguments,
+            hidden,
             completing: self.completing,
             // Moved and not copied: a refusal of the request does not need it.
             meta: std::mem::take(&mut request.meta),

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
 use crate::protocol::Revision;
 use crate::rate::Pace;
+use crate::registry::Hidden;
 
 /// The common part of a description.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct About {
     pub(crate) result_bytes: Option<usize>,
     /// Calls at once; `None`: only the server's own limits count.
     pub(crate) concurrency: Option<usize>,
+    /// What audit records do not show of the arguments.
+    pub(crate) hidden: Hidden,
     /// Calls within a time; `None`: likewise.
     pub(crate) pace: Option<Pace>,
 }
@@ -143,6 +146,12 @@ macro_rules! describe {
             /// is the default.
             pub fn concurrency(mut self, calls: usize) -> $type {
                 self.about.concurrency = (calls > 0).then_some(calls);
+                self
+            }
+
+            /// Keeps the arguments of calls out of audit records, which show `"***"`.
+            pub fn hide_arguments(mut self) -> $type {
+                self.about.hidden = $crate::registry::Hidden::All;
                 self
             }
 
