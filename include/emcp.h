@@ -116,6 +116,9 @@ extern "C" {
 /* A server. */
 typedef struct emcp_server emcp_server;
 
+/* A key that the program is asked about. */
+typedef struct emcp_check emcp_check;
+
 /* One call of a tool. Reference counted. */
 typedef struct emcp_call emcp_call;
 
@@ -173,6 +176,7 @@ emcp_str emcp_str_of(const char *text);
 #define EMCP_F_TRUST_UNIX 2048
 /* Others than its owner may have rights to the file of emcp_keys_file(). */
 #define EMCP_F_KEYS_FILE_SHARED 4096
+#define EMCP_F_HIDE_ARGUMENTS 8192 /* Audit records show "***" in the place of all arguments. */
 
 /* What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
  * zero has its default. */
@@ -287,6 +291,28 @@ typedef struct emcp_config {
     const char *state_secret;
     /* The secret before this one, accepted until nothing signed with it is under way. */
     const char *state_secret_previous;
+    /* Calls open for one caller, by however many connections: for a principal, or else for an
+     * address without its port (of IPv6 its /64 network). Default 128. */
+    uint32_t max_calls_per_identity;
+    /* Calls per second of one caller in the long run: of tools, resources and prompts. Above it a
+     * tool fails with a text that says when to try again, the others with an error whose data has
+     * "retryAfterMs". 0: no bound. Clients behind one proxy are one caller unless they have keys or
+     * the program names them. */
+    uint32_t max_calls_per_second;
+    /* Calls of one caller at once before max_calls_per_second counts. Default: as many as that. */
+    uint32_t max_calls_burst;
+    /* Milliseconds that the program may take to say whose key it is; see emcp_check_allow().
+     * Default 5000. */
+    uint32_t check_timeout_ms;
+    /* Addresses, comma separated, that may connect: "127.0.0.1, 192.0.2.0/24, 2001:db8::/32". Others
+     * are closed as soon as they are accepted, before anything of theirs is read; through the
+     * program's own doors, where `remote_addr` is an address, they hear 403. Default: all. Unix
+     * sockets are not meant. */
+    const char *allowed_addresses;
+    /* Numbers of users, comma separated, whose processes may connect to a Unix socket ... */
+    const char *allowed_uids;
+    /* ... or numbers of their main groups. Default: all whom the mode of the socket lets in. */
+    const char *allowed_gids;
 } emcp_config;
 
 /* Makes a server that does not run yet.
@@ -383,8 +409,9 @@ void emcp_destroy(emcp_server *server);
  * EMCP_F_KEY_IN_QUERY also "?api_key=KEY". All others hear 401 and what to do. Taking all keys away
  * lets nobody in; EMCP_F_KEYS_REQUIRED does so from the start.
  *
- * The name of the key is the `principal` of emcp_who. Keys may change at any time. A WebSocket
- * whose key is gone or has expired ends at its next message. */
+ * The name of the key is the `principal` of emcp_who. Keys may change at any time. What is open,
+ * streams, WebSockets and calls over HTTP, ends when its key is taken away or expires; a session
+ * stays for the next key of the same name. */
 
 /* A key. Prepare it with EMCP_INIT. All of it is copied, of the secret a digest. */
 typedef struct emcp_key {
@@ -430,6 +457,65 @@ int32_t emcp_keys_clear(emcp_server *server);
  * Returns EMCP_OK; EMCP_E_IO when the file cannot be read; EMCP_E_INVALID when others have rights
  * to it or a line is wrong; emcp_last_error() says which.   Since 0.1 */
 int32_t emcp_keys_file(emcp_server *server, const char *path);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* The program's own check of a key                                                               */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* With a `check_key` hook nobody comes in without a key. A key of emcp_key_add() or of the file is
+ * good as it is; about all others the program is asked, which knows the keys that it has given out
+ * itself or asks PAM, LDAP or a web service.
+ *
+ * The hook must not block: it runs where requests are read. It answers with emcp_check_allow() and
+ * returns EMCP_OK, or returns EMCP_E_DENIED; or it returns EMCP_PENDING and the program answers
+ * later, from any thread. After check_timeout_ms the client hears 503, after a refusal 401. No
+ * more are open at once than max_connections. Where emcp is to open a peer (emcp_peer_open) nobody
+ * can be waited for: an answer that is not there at once is 503, so such a program checks first
+ * and names the principal.
+ *
+ *     static int32_t check_key(emcp_check *check, const emcp_credential *key, void *user)
+ *     {
+ *         struct job *job = job_new(check, key->secret.p, key->secret.n);
+ *         return queue_push(user, job) ? EMCP_PENDING : EMCP_E_DENIED;
+ *     }
+ *
+ *     static void checker(struct job *job)
+ *     {
+ *         if (ldap_knows(job))
+ *             emcp_check_allow(job->check, job->name, "metrics:read", 60 * 1000);
+ *         else
+ *             emcp_check_refuse(job->check);
+ *     } */
+
+typedef struct emcp_check emcp_check; /* A key that the program is asked about. */
+
+/* Lets the holder of the key in, as `principal`, with these scopes: comma separated, "*" for
+ * everything, NULL for what needs no scope. For `keep_ms` milliseconds the program is not asked
+ * about this key again, at most for 1024 keys; 0: it is asked with each request. Streams and
+ * WebSockets that were opened with it stay until emcp_keys_forget().
+ *
+ * `check` is consumed on every return value: do not touch it again. Also inside the hook. Answer
+ * each check once, also after the server has ended: that frees it.
+ *
+ * Returns EMCP_OK; EMCP_E_CANCELED when the client has left or was told that it takes too long,
+ * which is no mistake, and `keep_ms` counts then too; EMCP_E_INVALID for an empty principal or an
+ * impossible scope: the key is refused then.   Since 0.1 */
+int32_t emcp_check_allow(emcp_check *check,
+                         const char *principal,
+                         const char *scopes,
+                         uint32_t keep_ms);
+
+/* Refuses the key: the client hears 401. `check` is consumed.
+ *
+ * Returns EMCP_OK.   Since 0.1 */
+int32_t emcp_check_refuse(emcp_check *check);
+
+/* Takes back what the program has said of the keys of `principal`; NULL: of all keys that it was
+ * asked about. It is asked again with the next request, and streams and WebSockets that were
+ * opened with them end.
+ *
+ * Returns EMCP_OK.   Since 0.1 */
+int32_t emcp_keys_forget(emcp_server *server, const char *principal);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* The program's own thread                                                                       */
@@ -580,8 +666,11 @@ typedef struct emcp_adopt {
  * Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket, or with `io` not
  * something that can be polled; EMCP_E_STATE unless the server runs, or when it drains, or when
  * `upgrade` has no 101 or one that was adopted before; EMCP_E_LIMIT when max_connections is
- * reached; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
-int32_t emcp_adopt_fd(emcp_server *server, int32_t fd, const emcp_adopt *options);
+ * reached; EMCP_E_DENIED when its address or user is not allowed; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
+ */
+int32_t emcp_adopt_fd(emcp_server *server,
+                      int32_t fd,
+                      const struct emcp_adopt *options);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* Requests that the program has parsed                                                           */
@@ -835,7 +924,8 @@ void emcp_conn_close(emcp_conn *conn);
  *
  * Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 401 for a key that is missing or
  * wrong, 403 for a Host or Origin that is not allowed and when WebSocket is off, 404 for another
- * path, 503 when max_streams is reached or the server drains, and others for what is no proper
+ * path, 503 when max_streams is reached, the server drains or the `check_key` hook has not answered at
+ * once, and others for what is no proper
  * GET; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_peer_open(emcp_server *server,
                        const emcp_request *handshake,
@@ -897,6 +987,9 @@ void emcp_peer_close(emcp_peer *peer);
 #define EMCP_BOOLEAN 4 /* true or false. */
 #define EMCP_STRING_LIST 5 /* A list of texts; emcp_arg_item() reads one. */
 #define EMCP_P_REQUIRED 1 /* Calls without the parameter fail before the tool function runs. */
+/* A password or the like: audit records show "***", and clients are told that it is "writeOnly".
+ * In an `input_schema` a property says "writeOnly": true itself. */
+#define EMCP_P_SECRET 2
 /* Changes something; without it clients are told that the tool only reads. */
 #define EMCP_T_WRITE 1
 #define EMCP_T_DESTRUCTIVE 2 /* May destroy something. Counts as EMCP_T_WRITE. */
@@ -910,6 +1003,7 @@ void emcp_peer_close(emcp_peer *peer);
 #define EMCP_T_LONG 32
 /* Runs as a task only: clients that do not know tasks are refused. Counts as EMCP_T_LONG. */
 #define EMCP_T_TASK 64
+#define EMCP_T_SECRET 128 /* Audit records show "***" in the place of its arguments. */
 
 /* One parameter of a tool. Never grows: a table of them is an array. */
 typedef struct emcp_param {
@@ -982,6 +1076,10 @@ typedef struct emcp_tool {
      * emcp_key and `scopes` of emcp_request and emcp_adopt say what callers have. Without blanks,
      * commas, quotes and stars. */
     const char *scope;
+    /* Calls per minute of all callers together, with as many in reserve; above it they hear when
+     * to try again. For what costs much. Default: no bound of its own. */
+    uint32_t max_calls_per_minute;
+    uint32_t reserved; /* 0. */
 } emcp_tool;
 
 /* Adds a tool, at any time; clients are told when the list changes.
@@ -1085,6 +1183,8 @@ typedef struct emcp_resource {
     void *user; /* Handed to both; used by several threads at once. */
     emcp_free_fn free_user; /* As in emcp_tool. */
     const char *scope; /* As in emcp_tool. */
+    uint32_t max_calls_per_minute; /* As in emcp_tool. */
+    uint32_t reserved; /* 0. */
 } emcp_resource;
 
 /* Adds a resource or a template, at any time; clients are told when the list changes.
@@ -1132,7 +1232,7 @@ typedef struct emcp_prompt {
     const char *name; /* Required. 1 to 64 of A-Z a-z 0-9 _ . - */
     const char *title; /* A name for people. */
     const char *description; /* Tells people what it is for. */
-    /* What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_REQUIRED and
+    /* What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_* and
      * choices, which are suggested and not enforced; the other members stay zero ... */
     const emcp_param *arguments;
     size_t arguments_len; /* ... of this many entries. */
@@ -1149,6 +1249,8 @@ typedef struct emcp_prompt {
     void *user; /* Handed to both; used by several threads at once. */
     emcp_free_fn free_user; /* As in emcp_tool. */
     const char *scope; /* As in emcp_tool. */
+    uint32_t max_calls_per_minute; /* As in emcp_tool. */
+    uint32_t reserved2; /* 0. */
 } emcp_prompt;
 
 /* Adds a prompt, at any time; clients are told when the list changes.
@@ -1261,6 +1363,9 @@ typedef struct emcp_who {
     emcp_str tracestate; /* What vendors add to the trace context. */
     emcp_str baggage; /* W3C baggage, if the client sent it. */
     emcp_str scopes; /* What that principal may do, comma separated; "*": everything. */
+    /* The user whose process is at the other end of a Unix socket, as the system knows it; -1 where
+     * nobody knows. */
+    int64_t uid;
 } emcp_who;
 
 /* Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
@@ -1732,7 +1837,9 @@ typedef struct emcp_audit {
     uint64_t run_us; /* Microseconds from the start of the call function to the answer. */
     uint64_t bytes_out; /* Bytes of the answer; 0 when none was sent. */
     emcp_str name; /* The tool or prompt, or the URI of the resource. */
-    emcp_str arguments; /* Its arguments as JSON text. May hold what must not be logged. */
+    /* Its arguments as JSON text, with "***" in the place of those with EMCP_P_SECRET, or of all
+     * with EMCP_T_SECRET or EMCP_F_HIDE_ARGUMENTS. The others are as the client has sent them. */
+    emcp_str arguments;
     emcp_str client_name; /* As in emcp_who. */
     emcp_str client_version; /* As in emcp_who. */
     emcp_str transport; /* As in emcp_who. */
@@ -1746,6 +1853,7 @@ typedef struct emcp_audit {
     int32_t kind; /* What was called: EMCP_KIND_*. */
     uint32_t reserved; /* 0. */
     emcp_str scopes; /* As in emcp_who. */
+    int64_t uid; /* As in emcp_who. */
 } emcp_audit;
 
 /* What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -1773,6 +1881,10 @@ typedef struct emcp_hooks {
      * did not exist. Asked for each element of each list, so it must be quick. NULL: everybody may
      * everything. */
     int32_t (*allow)(const emcp_who *who, int32_t kind, const char *name, void *user);
+    /* Says whose key it is that is none of emcp_key_add() and of the file; see emcp_check_allow().
+     * From it on nobody comes in without a key. Returns EMCP_OK when it has answered, EMCP_PENDING
+     * when the program answers later, otherwise a negative status: the key is refused. */
+    int32_t (*check_key)(emcp_check *check, const emcp_credential *credential, void *user);
 } emcp_hooks;
 
 /* Sets the hooks, once and before the first start.
@@ -1809,6 +1921,11 @@ typedef struct emcp_stats {
     uint64_t bytes_out; /* Bytes written to clients. */
     /* Log lines and audit records dropped because emcp_dispatch() was called too rarely. */
     uint64_t records_dropped;
+    /* Calls refused because they came too fast, for max_calls_per_second or the tool's
+     * max_calls_per_minute. Not in calls_refused. */
+    uint64_t calls_too_fast;
+    /* Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids. */
+    uint64_t peers_turned_away;
 } emcp_stats;
 
 /* Reads the counters. Cheap; at any time.

@@ -1,6 +1,7 @@
 //! Who calls, as far as the server knows.
 
-/// The other side of one call. Only `principal`, `scopes`, `remote_addr` and `transport` are facts;
+/// The other side of one call. Only `principal`, `scopes`, `remote_addr`, `uid` and `transport` are
+/// facts;
 /// the names are what the client says of itself.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -23,6 +24,9 @@ pub struct Caller {
     pub transport: &'static str,
     /// Address and port of the peer, `unix` for a Unix socket, or what the host said.
     pub remote_addr: String,
+    /// The user whose process is at the other end of a Unix socket, as the system knows it; `None`
+    /// where nobody knows.
+    pub uid: Option<u32>,
     /// W3C trace context from `_meta`, if the client sent it.
     pub traceparent: String,
     /// What vendors add to the trace context.

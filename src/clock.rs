@@ -179,6 +179,15 @@ impl Alarm {
         }
     }
 
+    /// Sets the deadline unless there is an earlier one to come.
+    pub(crate) fn set_by(&self, after: Duration) {
+        let due = self.slot.due_ms.load(SeqCst);
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(UNSET / 2);
+        if due == FIRED || due == UNSET || due > self.clock.now_ms().saturating_add(after_ms) {
+            self.set(after);
+        }
+    }
+
     /// Takes the deadline away.
     pub(crate) fn clear(&self) {
         self.slot.due_ms.store(UNSET, SeqCst);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use crate::allow_list::AllowList;
 use crate::auth::Auth;
 use crate::caching::{CacheTimes, Caching};
 use crate::call::{Calls, HostFn};
@@ -17,7 +18,7 @@ use crate::identity::{Identity, Introduction};
 use crate::input::Keys;
 use crate::limits::Limits;
 use crate::pool::{Job, Pool};
-use crate::rate::RateLimiter;
+use crate::rate::{Pace, RateLimiter};
 use crate::registry::{About, Prompt, Registry, Resource, TaskSupport, Tool};
 use crate::secret::Secret;
 use crate::session::SessionStore;
@@ -25,7 +26,7 @@ use crate::shield::shielded;
 use crate::sync::lock;
 use crate::task::TaskStore;
 
-/// Identities whose completions are counted one by one. More share what is left.
+/// Identities whose calls and completions are counted one by one. More share what is left.
 const IDENTITIES_MAX: usize = 1024;
 
 /// Everything that one server shares between its connections.
@@ -39,14 +40,16 @@ pub(crate) struct Core {
     pub(crate) prompts: Registry<Prompt, HostFn>,
     /// What has been registered so far, and so what is announced.
     offers: Offers,
-    /// Who may come in.
-    pub(crate) auth: Auth,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) allow_list: AllowList,
     /// Something that is registered needs a scope, so lists differ.
     is_scoped: AtomicBool,
     /// Signs what modern clients carry between two rounds of questions.
     pub(crate) keys: Keys,
     pub(crate) tasks: Arc<TaskStore>,
     pub(crate) completions: RateLimiter,
+    /// `None`: calls are bounded in number alone.
+    pub(crate) call_rate: Option<RateLimiter>,
     pub(crate) pool: Pool,
     pub(crate) sessions: Arc<SessionStore>,
     pub(crate) changes: Arc<Changes>,
@@ -96,6 +99,17 @@ pub struct Options {
     pub allowed_hosts: Vec<String>,
     /// Origins that browsers may send, besides loopback ones; for example `https://a.example`.
     pub allowed_origins: Vec<String>,
+    /// Addresses that may connect, as `192.0.2.7` or `2001:db8::/32`. Default empty: all. Unix
+    /// sockets and peers that the host names in other words are not meant.
+    pub allowed_addresses: Vec<String>,
+    /// Users whose processes may connect to a Unix socket. Default empty: all whom its mode and
+    /// `allowed_gids` let in.
+    pub allowed_uids: Vec<u32>,
+    /// Likewise main groups. A process that is in either list comes in.
+    pub allowed_gids: Vec<u32>,
+    /// Keeps the arguments of all calls out of audit records, which show `"***"`. Default off. What
+    /// stands in the URI of a resource is a name and stays.
+    pub hide_arguments: bool,
     /// Threads that run tool functions. Default 4.
     pub workers: usize,
     /// Where the host's functions run. Default [`Run::Pool`].
@@ -144,6 +158,10 @@ impl Default for Options {
             path: "/mcp".into(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            allowed_addresses: Vec::new(),
+            allowed_uids: Vec::new(),
+            allowed_gids: Vec::new(),
+            hide_arguments: false,
             workers: 4,
             run: Run::Pool,
             io_threads: 1,
@@ -184,6 +202,7 @@ impl Core {
         offers.prompts.store(options.prompts, Relaxed);
         offers.tasks.store(options.tasks, Relaxed);
         let per_second = env.limits.completions_per_second;
+        let call_rate = call_pace(&env.limits).map(|pace| RateLimiter::new(pace, IDENTITIES_MAX));
         Ok(Arc::new(Core {
             identity: Arc::new(Introduction::new(identity)?),
             tools: Registry::new(options.read_only),
@@ -192,10 +211,12 @@ impl Core {
             prompts: Registry::new(options.read_only),
             offers,
             auth: Auth::new(&env, &options),
+            allow_list: AllowList::new(&env, &options)?,
             is_scoped: AtomicBool::new(false),
             keys,
             tasks: TaskStore::new(env.clone()),
-            completions: RateLimiter::new(per_second, per_second, IDENTITIES_MAX),
+            completions: RateLimiter::new(Pace::per_second(per_second), IDENTITIES_MAX),
+            call_rate,
             pool: Pool::new(),
             sessions: SessionStore::new(env.clone()),
             changes: Changes::new(env.clone()),
@@ -283,4 +304,11 @@ impl Core {
         let open = std::mem::take(&mut *lock(&self.open_work));
         open.iter().filter_map(Weak::upgrade).for_each(|work| work.cancel(reason));
     }
+}
+
+/// How fast one identity may call; `None`: as fast as it likes.
+fn call_pace(limits: &Limits) -> Option<Pace> {
+    let count = limits.calls_per_second;
+    let burst = if limits.calls_burst > 0 { limits.calls_burst } else { count };
+    (count > 0).then(|| Pace::new(count, Duration::from_secs(1), burst))
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::auth::KeyCheck;
 use crate::caller::Caller;
 use crate::kind::CallKind;
 use crate::level::Level;
@@ -15,7 +16,8 @@ pub struct Audit<'a> {
     pub kind: CallKind,
     /// The name of the tool or prompt, or the URI of the resource.
     pub name: &'a str,
-    /// The arguments as JSON text. May hold what the host must not log.
+    /// The arguments as JSON text, with `"***"` in the place of those that are secret, or of all when
+    /// they are hidden. The others are as the client has sent them.
     pub arguments: &'a str,
     /// How the call ended.
     pub outcome: Outcome,
@@ -113,6 +115,13 @@ pub struct Hooks {
     /// Tells whether a caller may see and call something. What it may not is left out of lists and
     /// answered like what does not exist. Without this hook everybody may everything.
     pub allow: Option<Box<dyn Fn(&Caller, Item, &str) -> bool + Send + Sync>>,
+    /// Says whose key it is that the host has given out itself, or that PAM, LDAP or a web service
+    /// knows. Asked when a request carries one that is none of [`Server::set_keys`]; from this hook
+    /// on nobody comes in without a key. It must be quick, but may keep the question and answer it
+    /// later from any thread.
+    ///
+    /// [`Server::set_keys`]: crate::Server::set_keys
+    pub check_key: Option<Box<dyn Fn(KeyCheck) + Send + Sync>>,
     /// Gets each finished call.
     pub audit: Option<Box<dyn Fn(&Audit<'_>) + Send + Sync>>,
     /// Runs first on each thread that the server starts; gets the thread's name.
@@ -141,6 +150,17 @@ impl HookSlot {
 
     pub(crate) fn decides(&self) -> bool {
         self.0.get().is_some_and(|hooks| hooks.allow.is_some())
+    }
+
+    pub(crate) fn checks_keys(&self) -> bool {
+        self.0.get().is_some_and(|hooks| hooks.check_key.is_some())
+    }
+
+    pub(crate) fn check_key(&self, check: KeyCheck) {
+        // Dropped where nobody is interested: refused.
+        if let Some(hook) = self.0.get().and_then(|hooks| hooks.check_key.as_ref()) {
+            hook(check);
+        }
     }
 
     pub(crate) fn allow(&self, caller: &Caller, item: Item, name: &str) -> bool {

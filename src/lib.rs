@@ -10,6 +10,7 @@
 //! the C face of all this is `include/emcp.h`.
 #![forbid(unsafe_code)]
 
+mod allow_list;
 mod auth;
 mod caching;
 mod call;
@@ -57,7 +58,7 @@ mod task;
 mod transport;
 mod uri;
 
-pub use auth::Key;
+pub use auth::{Key, KeyCheck, KeyGrant};
 pub use caching::CacheTimes;
 pub use call::{Call, CallHandle};
 pub use caller::Caller;

@@ -22,6 +22,15 @@ pub struct Limits {
     /// Calls in flight for one session or WebSocket. Default 32: one eager client cannot take
     /// every worker.
     pub calls_per_peer: usize,
+    /// Calls open for one identity, whatever connections and sessions it uses: for a principal, or
+    /// else for the machine behind an address. Default 128, half of `calls`: who opens a connection
+    /// for each call cannot take them all.
+    pub calls_per_identity: usize,
+    /// Calls per second of one identity in the long run. Default 0, no bound: without principals
+    /// all clients behind one proxy are one identity, and only the host knows what is much.
+    pub calls_per_second: u32,
+    /// Calls of one identity at once before `calls_per_second` counts. Default 0, as many as that.
+    pub calls_burst: u32,
     /// Calls waiting for a worker. Default 128: above it a client hears "busy" at once instead of
     /// waiting for its own timeout.
     pub queue: usize,
@@ -82,6 +91,8 @@ pub struct Limits {
     pub requests_per_connection: u64,
     /// Time for a whole request head. Default 10 s, then 408: slow loris.
     pub head_time: Duration,
+    /// Time that the host has to say whether a key is good. Default 5 s, then 503.
+    pub check_time: Duration,
     /// Time for a whole request body. Default 30 s, then 408.
     pub body_time: Duration,
     /// Time that an idle keep-alive connection stays. Default 75 s, above common proxy limits.
@@ -124,6 +135,9 @@ impl Default for Limits {
             sessions: 1024,
             calls: 256,
             calls_per_peer: 32,
+            calls_per_identity: 128,
+            calls_per_second: 0,
+            calls_burst: 0,
             queue: 128,
             records: 1024,
             listens: 1024,
@@ -148,6 +162,7 @@ impl Default for Limits {
             page: 100,
             requests_per_connection: 100_000,
             head_time: Duration::from_secs(10),
+            check_time: Duration::from_secs(5),
             body_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(75),
             write_time: Duration::from_secs(30),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use async_io::Async;
 use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 
+use crate::allow_list::User;
 use crate::error::{Error, Result};
 use crate::http::{Peer, Socket};
 
@@ -102,7 +103,8 @@ impl Listener {
             }
             Inner::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Socket::from(stream), Peer::at("unix".into(), true)))
+                let peer = Peer { user: User::behind(&stream), ..Peer::at("unix".into(), true) };
+                Ok((Socket::from(stream), peer))
             }
         }
     }

@@ -42,11 +42,14 @@ counters! {
     connections: "gauge", "Open connections and exchanges of parsed requests.";
     connections_accepted: "counter", "Connections accepted or adopted.";
     connections_refused: "counter", "Connections refused because limits.connections was reached.";
+    peers_turned_away: "counter", "Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids.";
     requests: "counter", "HTTP requests read in full.";
     requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, key, method or size.";
     auth_missing: "counter", "Requests refused because they carried no key.";
     auth_refused: "counter", "Requests refused because nobody has given out the key, or there were two.";
     auth_expired: "counter", "Requests refused because the time of the key was over.";
+    auth_asked: "counter", "Keys that the program was asked about.";
+    auth_unchecked: "counter", "Requests refused because the program did not say in time whether their key is good.";
     scopes_refused: "counter", "Requests refused because the caller lacked a scope.";
     requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
@@ -73,7 +76,8 @@ counters! {
     calls_cancelled: "counter", "Calls cancelled by the client, its leaving or a session's end.";
     calls_timed_out: "counter", "Calls that ran past their timeout.";
     calls_overrun: "gauge", "Functions still running although their call has ended.";
-    calls_refused: "counter", "Calls refused because limits.calls, calls_per_peer, parked or queue was reached.";
+    calls_refused: "counter", "Calls refused because limits.calls, calls_per_peer, calls_per_identity, parked or queue was reached.";
+    calls_too_fast: "counter", "Calls refused because limits.calls_per_second or the rate of what is called was reached.";
     calls_invalid: "counter", "Tool calls whose arguments did not match the input schema.";
     calls_parked: "gauge", "Calls that wait for answers of the user or the model.";
     calls_asking: "counter", "Times that a call has asked the user or the model.";

@@ -116,6 +116,9 @@ extern "C" {
 /* A server. */
 typedef struct emcp_server emcp_server;
 
+/* A key that the program is asked about. */
+typedef struct emcp_check emcp_check;
+
 /* One call of a tool. Reference counted. */
 typedef struct emcp_call emcp_call;
 

@@ -208,7 +208,7 @@ fn released(
 /// Returns EMCP_OK; EMCP_E_INVALID when `fd` is not a connected stream socket, or with `io` not
 /// something that can be polled; EMCP_E_STATE unless the server runs, or when it drains, or when
 /// `upgrade` has no 101 or one that was adopted before; EMCP_E_LIMIT when max_connections is
-/// reached; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
+/// reached; EMCP_E_DENIED when its address or user is not allowed; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_adopt_fd(
     server: *mut emcp_server,

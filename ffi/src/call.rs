@@ -62,6 +62,9 @@ pub struct emcp_who {
     pub baggage: emcp_str,
     /// What that principal may do, comma separated; "*": everything.
     pub scopes: emcp_str,
+    /// The user whose process is at the other end of a Unix socket, as the system knows it; -1 where
+    /// nobody knows.
+    pub uid: i64,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers and raw pointers.
@@ -84,6 +87,7 @@ impl emcp_who {
             tracestate: emcp_str::view(&caller.tracestate),
             baggage: emcp_str::view(&caller.baggage),
             scopes: emcp_str::view(&caller.scopes),
+            uid: caller.uid.map_or(-1, i64::from),
         }
     }
 }

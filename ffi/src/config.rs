@@ -43,6 +43,8 @@ pub const EMCP_F_KEY_IN_QUERY: u32 = 1024;
 pub const EMCP_F_TRUST_UNIX: u32 = 2048;
 /// Others than its owner may have rights to the file of emcp_keys_file().
 pub const EMCP_F_KEYS_FILE_SHARED: u32 = 4096;
+/// Audit records show "***" in the place of all arguments.
+pub const EMCP_F_HIDE_ARGUMENTS: u32 = 8192;
 
 /// What a server says of itself, and its bounds. Prepare it with EMCP_INIT; everything that stays
 /// zero has its default.
@@ -191,6 +193,28 @@ pub struct emcp_config {
     pub state_secret: *const c_char,
     /// The secret before this one, accepted until nothing signed with it is under way.
     pub state_secret_previous: *const c_char,
+    /// Calls open for one caller, by however many connections: for a principal, or else for an
+    /// address without its port (of IPv6 its /64 network). Default 128.
+    pub max_calls_per_identity: u32,
+    /// Calls per second of one caller in the long run: of tools, resources and prompts. Above it a
+    /// tool fails with a text that says when to try again, the others with an error whose data has
+    /// "retryAfterMs". 0: no bound. Clients behind one proxy are one caller unless they have keys or
+    /// the program names them.
+    pub max_calls_per_second: u32,
+    /// Calls of one caller at once before max_calls_per_second counts. Default: as many as that.
+    pub max_calls_burst: u32,
+    /// Milliseconds that the program may take to say whose key it is; see emcp_check_allow().
+    /// Default 5000.
+    pub check_timeout_ms: u32,
+    /// Addresses, comma separated, that may connect: "127.0.0.1, 192.0.2.0/24, 2001:db8::/32". Others
+    /// are closed as soon as they are accepted, before anything of theirs is read; through the
+    /// program's own doors, where `remote_addr` is an address, they hear 403. Default: all. Unix
+    /// sockets are not meant.
+    pub allowed_addresses: *const c_char,
+    /// Numbers of users, comma separated, whose processes may connect to a Unix socket ...
+    pub allowed_uids: *const c_char,
+    /// ... or numbers of their main groups. Default: all whom the mode of the socket lets in.
+    pub allowed_gids: *const c_char,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`, holds only numbers and raw pointers.
@@ -262,7 +286,8 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         | EMCP_F_KEYS_REQUIRED
         | EMCP_F_KEY_IN_QUERY
         | EMCP_F_TRUST_UNIX
-        | EMCP_F_KEYS_FILE_SHARED;
+        | EMCP_F_KEYS_FILE_SHARED
+        | EMCP_F_HIDE_ARGUMENTS;
     if config.flags & !known != 0 {
         return Err(Failure::invalid(format!("config has unknown flags: {:#x}", config.flags)));
     }
@@ -280,6 +305,7 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
         keys_required: config.flags & EMCP_F_KEYS_REQUIRED != 0,
         key_in_query: config.flags & EMCP_F_KEY_IN_QUERY != 0,
         trust_unix: config.flags & EMCP_F_TRUST_UNIX != 0,
+        hide_arguments: config.flags & EMCP_F_HIDE_ARGUMENTS != 0,
         keys_file_shared: config.flags & EMCP_F_KEYS_FILE_SHARED != 0,
         ..Options::default()
     };
@@ -295,10 +321,32 @@ unsafe fn options(config: &emcp_config) -> Result<Options> {
     if let Some(origins) = text("allowed_origins", config.allowed_origins)? {
         options.allowed_origins = list(origins);
     }
+    if let Some(addresses) = text("allowed_addresses", config.allowed_addresses)? {
+        options.allowed_addresses = list(addresses);
+        if options.allowed_addresses.is_empty() {
+            return Err(Failure::invalid("allowed_addresses is empty"));
+        }
+    }
+    options.allowed_uids = numbers("allowed_uids", text("allowed_uids", config.allowed_uids)?)?;
+    options.allowed_gids = numbers("allowed_gids", text("allowed_gids", config.allowed_gids)?)?;
     options.state_secret = text("state_secret", config.state_secret)?.map(Secret::new);
     let previous = text("state_secret_previous", config.state_secret_previous)?;
     options.state_secret_previous = previous.map(Secret::new);
     Ok(options)
+}
+
+/// A list with nothing in it would let everybody in, which nobody means who writes one.
+fn numbers(what: &str, text: Option<&str>) -> Result<Vec<u32>> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let numbers: Vec<u32> = list(text)
+        .iter()
+        .map(|number| number.parse())
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| Failure::invalid(format!("{what} {text:?} is not a list of numbers")))?;
+    match numbers.is_empty() {
+        true => Err(Failure::invalid(format!("{what} is empty"))),
+        false => Ok(numbers),
+    }
 }
 
 fn cache(config: &emcp_config) -> CacheTimes {
@@ -325,6 +373,9 @@ fn limits(config: &emcp_config) -> Limits {
     count(&mut limits.sessions, config.max_sessions);
     count(&mut limits.calls, config.max_calls);
     count(&mut limits.calls_per_peer, config.max_calls_per_peer);
+    count(&mut limits.calls_per_identity, config.max_calls_per_identity);
+    limits.calls_per_second = config.max_calls_per_second;
+    limits.calls_burst = config.max_calls_burst;
     count(&mut limits.queue, config.max_queue);
     count(&mut limits.records, config.max_records);
     count(&mut limits.head_bytes, config.max_head_bytes);
@@ -355,6 +406,7 @@ fn limits(config: &emcp_config) -> Limits {
     time(&mut limits.task_poll, config.task_poll_ms);
     time(&mut limits.head_time, config.head_timeout_ms);
     time(&mut limits.body_time, config.body_timeout_ms);
+    time(&mut limits.check_time, config.check_timeout_ms);
     time(&mut limits.idle_time, config.idle_timeout_ms);
     time(&mut limits.write_time, config.write_timeout_ms);
     time(&mut limits.tool_time, config.tool_timeout_ms);

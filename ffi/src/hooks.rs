@@ -3,12 +3,13 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
-use emcp_core::{Audit, Caller, Hooks, Item, Level, Outcome};
+use emcp_core::{Audit, Caller, Hooks, Item, KeyCheck, Level, Outcome};
 
 use crate::call::{
     EMCP_KIND_PROMPT, EMCP_KIND_RESOURCE, EMCP_KIND_TEMPLATE, EMCP_KIND_TOOL, emcp_who,
 };
 use crate::callback::{User, callback};
+use crate::check::{emcp_check, emcp_credential};
 use crate::failure::Failure;
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
@@ -34,7 +35,8 @@ pub struct emcp_audit {
     pub bytes_out: u64,
     /// The tool or prompt, or the URI of the resource.
     pub name: emcp_str,
-    /// Its arguments as JSON text. May hold what must not be logged.
+    /// Its arguments as JSON text, with "***" in the place of those with EMCP_P_SECRET, or of all
+    /// with EMCP_T_SECRET or EMCP_F_HIDE_ARGUMENTS. The others are as the client has sent them.
     pub arguments: emcp_str,
     /// As in emcp_who.
     pub client_name: emcp_str,
@@ -62,6 +64,8 @@ pub struct emcp_audit {
     pub reserved: u32,
     /// As in emcp_who.
     pub scopes: emcp_str,
+    /// As in emcp_who.
+    pub uid: i64,
 }
 
 /// What the program wants to hear. Prepare it with EMCP_INIT; NULL: not interested.
@@ -106,6 +110,16 @@ pub struct emcp_hooks {
             who: *const emcp_who,
             kind: i32,
             name: *const c_char,
+            user: *mut c_void,
+        ) -> i32,
+    >,
+    /// Says whose key it is that is none of emcp_key_add() and of the file; see emcp_check_allow().
+    /// From it on nobody comes in without a key. Returns EMCP_OK when it has answered, EMCP_PENDING
+    /// when the program answers later, otherwise a negative status: the key is refused.
+    pub check_key: Option<
+        unsafe extern "C" fn(
+            check: *mut emcp_check,
+            credential: *const emcp_credential,
             user: *mut c_void,
         ) -> i32,
     >,
@@ -164,6 +178,14 @@ fn closures(hooks: &emcp_hooks) -> Hooks {
             is_allowed != 0
         }));
     }
+    if let Some(check_key) = hooks.check_key {
+        closures.check_key = Some(Box::new(move |check: KeyCheck| {
+            emcp_check::ask(check, |check, credential| {
+                // SAFETY: as above for the credential; the check is good until it is answered.
+                callback(|| unsafe { check_key(check, credential, user.pointer()) })
+            });
+        }));
+    }
     closures.thread_start = hooks.thread_start.map(|hook| thread_hook(hook, user));
     closures.thread_stop = hooks.thread_stop.map(|hook| thread_hook(hook, user));
     closures
@@ -210,6 +232,7 @@ fn view(record: &Audit<'_>) -> emcp_audit {
         kind: record.kind as i32,
         reserved: 0,
         scopes: emcp_str::view(&caller.scopes),
+        uid: caller.uid.map_or(-1, i64::from),
     }
 }
 

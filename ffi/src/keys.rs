@@ -5,8 +5,9 @@
 //! EMCP_F_KEY_IN_QUERY also "?api_key=KEY". All others hear 401 and what to do. Taking all keys away
 //! lets nobody in; EMCP_F_KEYS_REQUIRED does so from the start.
 //!
-//! The name of the key is the `principal` of emcp_who. Keys may change at any time. A WebSocket
-//! whose key is gone or has expired ends at its next message.
+//! The name of the key is the `principal` of emcp_who. Keys may change at any time. What is open,
+//! streams, WebSockets and calls over HTTP, ends when its key is taken away or expires; a session
+//! stays for the next key of the same name.
 
 use std::ffi::c_char;
 use std::path::Path;

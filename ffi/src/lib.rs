@@ -13,6 +13,7 @@ pub mod adopt;
 pub mod argument;
 pub mod call;
 pub mod call_state;
+pub mod check;
 pub mod config;
 pub mod conn;
 pub mod dispatch;

@@ -78,7 +78,8 @@ unsafe fn peer<'a>(peer: *const emcp_peer) -> Result<&'a emcp_peer> {
 ///
 /// Returns EMCP_OK and the handle in `*out`; EMCP_E_DENIED, with 401 for a key that is missing or
 /// wrong, 403 for a Host or Origin that is not allowed and when WebSocket is off, 404 for another
-/// path, 503 when max_streams is reached or the server drains, and others for what is no proper
+/// path, 503 when max_streams is reached, the server drains or the `check_key` hook has not answered at
+/// once, and others for what is no proper
 /// GET; EMCP_E_STATE unless the server runs; EMCP_E_INVALID; EMCP_E_IO; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_peer_open(

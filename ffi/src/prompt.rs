@@ -14,7 +14,9 @@ use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, take};
 use crate::status::EMCP_OK;
 use crate::text::{list, optional, required};
-use crate::tool::{EMCP_P_REQUIRED, EMCP_STRING, emcp_call_fn, emcp_free_fn, emcp_param, table};
+use crate::tool::{
+    EMCP_P_REQUIRED, EMCP_P_SECRET, EMCP_STRING, emcp_call_fn, emcp_free_fn, emcp_param, table,
+};
 
 /// A prompt. Prepare it with EMCP_INIT; everything that stays zero has its default.
 #[repr(C)]
@@ -30,7 +32,7 @@ pub struct emcp_prompt {
     pub title: *const c_char,
     /// Tells people what it is for.
     pub description: *const c_char,
-    /// What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_REQUIRED and
+    /// What the user fills in: a table of EMCP_STRING with name, description, EMCP_P_* and
     /// choices, which are suggested and not enforced; the other members stay zero ...
     pub arguments: *const emcp_param,
     /// ... of this many entries.
@@ -57,6 +59,10 @@ pub struct emcp_prompt {
     pub free_user: emcp_free_fn,
     /// As in emcp_tool.
     pub scope: *const c_char,
+    /// As in emcp_tool.
+    pub max_calls_per_minute: u32,
+    /// 0.
+    pub reserved2: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -133,14 +139,15 @@ pub unsafe extern "C" fn emcp_prompt_enable(
 unsafe fn describe(prompt: &emcp_prompt) -> Result<Prompt> {
     // SAFETY: passed on to our caller.
     let text = |what, text| unsafe { optional(what, text) };
-    if prompt.flags != 0 || prompt.reserved != 0 {
+    if prompt.flags != 0 || prompt.reserved != 0 || prompt.reserved2 != 0 {
         return Err(Failure::invalid("flags and reserved of a prompt are 0"));
     }
     // SAFETY: passed on to our caller.
     let mut described = Prompt::new(unsafe { required("name", prompt.name)? })?
         .timeout(Duration::from_millis(prompt.timeout_ms.into()))
         .result_bytes(prompt.max_result_bytes as usize)
-        .concurrency(prompt.max_concurrent as usize);
+        .concurrency(prompt.max_concurrent as usize)
+        .calls_per_minute(prompt.max_calls_per_minute);
     if let Some(title) = text("title", prompt.title)? {
         described = described.title(title);
     }
@@ -174,13 +181,17 @@ unsafe fn argument(entry: &emcp_param) -> Result<PromptArgument> {
     let has_more = (entry.min, entry.max) != (0.0, 0.0)
         || !entry.default_value.is_null()
         || !entry.header.is_null();
-    if entry.r#type != EMCP_STRING || entry.flags & !EMCP_P_REQUIRED != 0 || has_more {
-        let problem = "is EMCP_STRING with name, description, EMCP_P_REQUIRED and choices only";
+    let flags = EMCP_P_REQUIRED | EMCP_P_SECRET;
+    if entry.r#type != EMCP_STRING || entry.flags & !flags != 0 || has_more {
+        let problem = "is EMCP_STRING with name, description, EMCP_P_* and choices only";
         return Err(Failure::invalid(format!("argument {name:?} {problem}")));
     }
     let mut argument = PromptArgument::new(name);
     if entry.flags & EMCP_P_REQUIRED != 0 {
         argument = argument.required();
+    }
+    if entry.flags & EMCP_P_SECRET != 0 {
+        argument = argument.secret();
     }
     if let Some(description) = text("argument description", entry.description)? {
         argument = argument.description(description);

@@ -93,6 +93,10 @@ pub struct emcp_resource {
     pub free_user: emcp_free_fn,
     /// As in emcp_tool.
     pub scope: *const c_char,
+    /// As in emcp_tool.
+    pub max_calls_per_minute: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -209,7 +213,7 @@ pub unsafe extern "C" fn emcp_resource_stat(
 unsafe fn describe(resource: &emcp_resource) -> Result<Resource> {
     // SAFETY: passed on to our caller.
     let text = |what, text| unsafe { optional(what, text) };
-    if resource.flags != 0 {
+    if resource.flags != 0 || resource.reserved != 0 {
         return Err(Failure::invalid(format!("resource has unknown flags: {:#x}", resource.flags)));
     }
     // SAFETY: passed on to our caller.
@@ -224,6 +228,7 @@ unsafe fn describe(resource: &emcp_resource) -> Result<Resource> {
         .timeout(Duration::from_millis(resource.timeout_ms.into()))
         .result_bytes(resource.max_result_bytes as usize)
         .concurrency(resource.max_concurrent as usize)
+        .calls_per_minute(resource.max_calls_per_minute)
         .ttl(Duration::from_millis(resource.ttl_ms.into()));
     if let Some(title) = text("title", resource.title)? {
         described = described.title(title);

@@ -53,6 +53,11 @@ pub struct emcp_stats {
     pub bytes_out: u64,
     /// Log lines and audit records dropped because emcp_dispatch() was called too rarely.
     pub records_dropped: u64,
+    /// Calls refused because they came too fast, for max_calls_per_second or the tool's
+    /// max_calls_per_minute. Not in calls_refused.
+    pub calls_too_fast: u64,
+    /// Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids.
+    pub peers_turned_away: u64,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers.
@@ -87,6 +92,8 @@ pub unsafe extern "C" fn emcp_get_stats(server: *mut emcp_server, out: *mut emcp
             bytes_in: stats.bytes_in,
             bytes_out: stats.bytes_out,
             records_dropped: stats.records_dropped,
+            calls_too_fast: stats.calls_too_fast,
+            peers_turned_away: stats.peers_turned_away,
         };
         // SAFETY: the header obliges the caller to say the struct's true size.
         unsafe { give("out", out, stats)? };

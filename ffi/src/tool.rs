@@ -29,6 +29,9 @@ pub const EMCP_STRING_LIST: i32 = 5;
 
 /// Calls without the parameter fail before the tool function runs.
 pub const EMCP_P_REQUIRED: u32 = 1;
+/// A password or the like: audit records show "***", and clients are told that it is "writeOnly".
+/// In an `input_schema` a property says "writeOnly": true itself.
+pub const EMCP_P_SECRET: u32 = 2;
 
 /// Changes something; without it clients are told that the tool only reads.
 pub const EMCP_T_WRITE: u32 = 1;
@@ -46,6 +49,8 @@ pub const EMCP_T_INLINE: u32 = 16;
 pub const EMCP_T_LONG: u32 = 32;
 /// Runs as a task only: clients that do not know tasks are refused. Counts as EMCP_T_LONG.
 pub const EMCP_T_TASK: u32 = 64;
+/// Audit records show "***" in the place of its arguments.
+pub const EMCP_T_SECRET: u32 = 128;
 
 /// Frees what the `user` of a tool, a resource or a prompt points to.
 pub type emcp_free_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
@@ -141,6 +146,11 @@ pub struct emcp_tool {
     /// emcp_key and `scopes` of emcp_request and emcp_adopt say what callers have. Without blanks,
     /// commas, quotes and stars.
     pub scope: *const c_char,
+    /// Calls per minute of all callers together, with as many in reserve; above it they hear when
+    /// to try again. For what costs much. Default: no bound of its own.
+    pub max_calls_per_minute: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `flags`; numbers, raw pointers and optional function
@@ -230,12 +240,16 @@ pub unsafe extern "C" fn emcp_tool_enable(
 unsafe fn describe(tool: &emcp_tool) -> Result<Tool> {
     // SAFETY: passed on to our caller.
     let text = |what, text| unsafe { optional(what, text) };
+    if tool.reserved != 0 {
+        return Err(Failure::invalid("reserved of a tool is 0"));
+    }
     // SAFETY: passed on to our caller.
     let mut described = Tool::new(unsafe { required("name", tool.name)? })?
         .flags(flags(tool.flags)?)
         .timeout(Duration::from_millis(tool.timeout_ms.into()))
         .result_bytes(tool.max_result_bytes as usize)
-        .concurrency(tool.max_concurrent as usize);
+        .concurrency(tool.max_concurrent as usize)
+        .calls_per_minute(tool.max_calls_per_minute);
     if let Some(title) = text("title", tool.title)? {
         described = described.title(title);
     }
@@ -259,6 +273,9 @@ unsafe fn describe(tool: &emcp_tool) -> Result<Tool> {
     if let Some(meta) = text("meta", tool.meta)? {
         described = described.meta(meta)?;
     }
+    if tool.flags & EMCP_T_SECRET != 0 {
+        described = described.hide_arguments();
+    }
     if let Some(ui) = text("ui", tool.ui)? {
         described = described.ui(ui)?;
     }
@@ -275,7 +292,8 @@ fn flags(bits: u32) -> Result<ToolFlags> {
         | EMCP_T_OPEN_WORLD
         | EMCP_T_INLINE
         | EMCP_T_LONG
-        | EMCP_T_TASK;
+        | EMCP_T_TASK
+        | EMCP_T_SECRET;
     if bits & !known != 0 {
         return Err(Failure::invalid(format!("tool has unknown flags: {bits:#x}")));
     }
@@ -328,12 +346,15 @@ unsafe fn param(entry: &emcp_param) -> Result<Param> {
     let text = |what, text| unsafe { optional(what, text) };
     // SAFETY: passed on to our caller.
     let name = unsafe { required("parameter name", entry.name)? };
-    if entry.flags & !EMCP_P_REQUIRED != 0 {
+    if entry.flags & !(EMCP_P_REQUIRED | EMCP_P_SECRET) != 0 {
         return Err(Failure::invalid(format!("parameter {name:?} has unknown flags")));
     }
     let mut param = Param::new(name, kind(name, entry.r#type)?);
     if entry.flags & EMCP_P_REQUIRED != 0 {
         param = param.required();
+    }
+    if entry.flags & EMCP_P_SECRET != 0 {
+        param = param.secret();
     }
     if (entry.min, entry.max) != (0.0, 0.0) {
         param = param.range(entry.min, entry.max);

@@ -15,12 +15,15 @@ pub(crate) enum Denial {
     Expired,
     /// There are two different ones.
     Ambiguous,
+    /// The host has not said in time whether it is good.
+    Unchecked,
 }
 
 impl Denial {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Denial::Ambiguous => StatusCode::BadRequest,
+            Denial::Unchecked => StatusCode::ServiceUnavailable,
             Denial::Missing | Denial::Unknown | Denial::Expired => StatusCode::Unauthorized,
         }
     }
@@ -38,13 +41,14 @@ impl Denial {
             }
             Denial::Expired => "this key has expired: ask whoever runs this server for another",
             Denial::Ambiguous => "the request carries two different keys: send one",
+            Denial::Unchecked => "this key could not be checked in time: try again later",
         }
     }
 
     /// The error of RFC 6750 section 3.1; a request without a key gets none.
     pub(crate) fn error(self) -> Option<&'static str> {
         match self {
-            Denial::Missing => None,
+            Denial::Missing | Denial::Unchecked => None,
             Denial::Unknown | Denial::Expired => Some("invalid_token"),
             Denial::Ambiguous => Some("invalid_request"),
         }
@@ -56,6 +60,7 @@ impl Denial {
             Denial::Unknown => "refused, unknown key",
             Denial::Expired => "refused, expired key",
             Denial::Ambiguous => "refused, two different keys",
+            Denial::Unchecked => "refused, the key was not checked in time",
         }
     }
 
@@ -64,6 +69,7 @@ impl Denial {
             Denial::Missing => &counters.auth_missing,
             Denial::Unknown | Denial::Ambiguous => &counters.auth_refused,
             Denial::Expired => &counters.auth_expired,
+            Denial::Unchecked => &counters.auth_unchecked,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use humantime::parse_rfc3339;
 use sha2::{Digest as _, Sha256};
 
+use super::pass::Pass;
 use super::scopes::Scopes;
 use crate::error::{Error, Result};
 
@@ -90,20 +91,13 @@ impl Key {
         &self.name
     }
 
-    pub(super) fn principal(&self) -> Arc<str> {
-        self.name.clone()
-    }
-
-    pub(super) fn granted(&self) -> Scopes {
-        self.scopes.clone()
+    /// What lets its holder in.
+    pub(super) fn pass(&self) -> Arc<Pass> {
+        Pass::new(self.name.clone(), self.scopes.clone(), self.expires)
     }
 
     pub(super) fn digest(&self) -> &Digest {
         &self.digest
-    }
-
-    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
     }
 
     /// Tells whether both have one secret. For keys of the host only: not in constant time.
@@ -163,8 +157,8 @@ mod tests {
     fn a_key_expires_at_its_time() {
         let key = Key::new("a", SECRET).unwrap().expires("1970-01-01T00:00:09Z").unwrap();
         let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
-        assert!(!key.has_expired(at(8)) && key.has_expired(at(9)));
-        assert!(!Key::new("a", SECRET).unwrap().has_expired(at(u32::MAX.into())));
+        assert!(!key.pass().has_expired(at(8)) && key.pass().has_expired(at(9)));
+        assert!(!Key::new("a", SECRET).unwrap().pass().has_expired(at(u32::MAX.into())));
         for bad in ["", "tomorrow", "2027-01-01", "2027-01-01T00:00:00", "2027-13-01T00:00:00Z"] {
             assert!(Key::new("a", SECRET).unwrap().expires(bad).is_err(), "{bad}");
         }

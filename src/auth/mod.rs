@@ -3,35 +3,50 @@
 //! Place in the flow: between `policy` and the body. Reads heads, never a body; knows no session
 //! and no method. Whom the host has authenticated itself is not asked for a key.
 
+mod channels;
 mod credential;
 mod denial;
 mod file;
+mod inquiry;
 mod key;
+mod pass;
 mod ring;
 mod scopes;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
+pub(crate) use channels::Channel;
+use channels::Channels;
 pub(crate) use denial::Denial;
 use file::{KeyFile, News};
+pub use inquiry::{KeyCheck, KeyGrant};
+use inquiry::{Known, NotKnown, Question, Waiting};
 pub use key::Key;
-pub(crate) use ring::Issued;
-use ring::{Ring, reissue};
+use key::{Digest, digest};
+pub(crate) use pass::Pass;
+use ring::{Issued, Ring, reissue};
 pub(crate) use scopes::{Scopes, check_scope};
 
+use crate::clock::Alarm;
 use crate::core::Options;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Head, Peer};
+use crate::http::{BoxFuture, Head, Peer};
 use crate::level::Level;
-use crate::rate::{RateLimiter, machine};
+use crate::rate::{Pace, RateLimiter, machine};
 use crate::sync::lock;
 
 /// Addresses whose refusals are logged one by one. More share one line a second.
 const ADDRESSES_MAX: usize = 1024;
+
+/// Least time between two looks at the file while channels are open and no request comes.
+const FILE_TIME: Duration = Duration::from_secs(1);
+
+/// The clock of the machine may be set: a key that expires is looked at as often as this.
+const LOOK_TIME: Duration = Duration::from_secs(60);
 
 /// The keys of one server and the check of them.
 pub(crate) struct Auth {
@@ -43,7 +58,21 @@ pub(crate) struct Auth {
     /// in between.
     is_needed: AtomicBool,
     state: Mutex<State>,
+    /// What the host has said of keys that it was asked about.
+    known: Mutex<Known>,
+    channels: Channels,
+    /// Looks after the channels.
+    alarm: Alarm,
+    /// For those whom the host is asked about.
+    this: Weak<Auth>,
     log_rate: RateLimiter,
+}
+
+/// What is known of who sends a request.
+pub(crate) enum Checked {
+    Now(std::result::Result<Peer, Denial>),
+    /// The host has been asked.
+    Later(BoxFuture<std::result::Result<Peer, Denial>>),
 }
 
 #[derive(Default)]
@@ -63,21 +92,30 @@ impl State {
 }
 
 impl Auth {
-    pub(crate) fn new(env: &Arc<Env>, options: &Options) -> Auth {
-        Auth {
-            env: env.clone(),
-            in_query: options.key_in_query,
-            trust_unix: options.trust_unix,
-            shared_file: options.keys_file_shared,
-            is_needed: AtomicBool::new(options.keys_required),
-            state: Mutex::default(),
-            log_rate: RateLimiter::new(1, 1, ADDRESSES_MAX),
-        }
+    pub(crate) fn new(env: &Arc<Env>, options: &Options) -> Arc<Auth> {
+        Arc::new_cyclic(|this: &Weak<Auth>| {
+            let alarm = env.clock.alarm();
+            let auth = this.clone();
+            alarm.call(move || auth.upgrade().iter().for_each(|auth| auth.look()));
+            Auth {
+                env: env.clone(),
+                in_query: options.key_in_query,
+                trust_unix: options.trust_unix,
+                shared_file: options.keys_file_shared,
+                is_needed: AtomicBool::new(options.keys_required),
+                state: Mutex::default(),
+                known: Mutex::default(),
+                channels: Channels::default(),
+                alarm,
+                this: this.clone(),
+                log_rate: RateLimiter::new(Pace::per_second(1), ADDRESSES_MAX),
+            }
+        })
     }
 
     /// Tells whether callers need a key.
     pub(crate) fn is_needed(&self) -> bool {
-        self.is_needed.load(Relaxed)
+        self.is_needed.load(Relaxed) || self.env.hooks.checks_keys()
     }
 
     /// Puts `keys` in the place of those that the host has given before.
@@ -92,6 +130,7 @@ impl Auth {
         state.renew();
         drop(state);
         self.is_needed.fetch_or(is_any, Relaxed);
+        self.sweep();
         Ok(())
     }
 
@@ -130,51 +169,129 @@ impl Auth {
         state.renew();
         drop(state);
         self.is_needed.fetch_or(is_any, Relaxed);
+        self.sweep();
         Ok(())
     }
 
     /// Finds out who sends a request; `head` is missing where a host vouches for a peer. The answer
-    /// is `peer` with what its key says.
-    ///
-    /// # Errors
-    /// Why it may not come in; counted and logged here.
-    pub(crate) fn check(
-        &self,
-        head: Option<&Head>,
-        peer: &Peer,
-    ) -> std::result::Result<Peer, Denial> {
+    /// is `peer` with what its key says, or why it may not come in; that is counted and logged here.
+    pub(crate) fn check(&self, head: Option<&Head>, peer: &Peer) -> Checked {
         if !self.is_needed() || peer.principal.is_some() {
-            return Ok(peer.clone());
+            return Checked::Now(Ok(peer.clone()));
         }
         let found = head.map_or(Ok(None), |head| credential::find(head, self.in_query));
         let credential = match found {
             Ok(Some(credential)) => credential,
-            Ok(None) if self.trust_unix && peer.is_unix => return Ok(peer.clone()),
-            Ok(None) => return Err(self.denied(Denial::Missing, peer, None)),
-            Err(denial) => return Err(self.denied(denial, peer, None)),
+            Ok(None) if self.trust_unix && peer.is_unix => return Checked::Now(Ok(peer.clone())),
+            Ok(None) => return Checked::Now(Err(self.denied(Denial::Missing, peer, None))),
+            Err(denial) => return Checked::Now(Err(self.denied(denial, peer, None))),
         };
-        let ring = self.ring();
-        let Some(issued) = ring.find(&credential) else {
-            return Err(self.denied(Denial::Unknown, peer, None));
+        let digest = digest(&credential);
+        let issued = self.ring().find(&digest).cloned();
+        let (pass, name) = match &issued {
+            Some(issued) => (Some(issued.pass.clone()), Some(issued.key.name())),
+            None => (lock(&self.known).find(&digest, Instant::now()), None),
         };
-        let key = &issued.key;
-        if key.has_expired(SystemTime::now()) {
-            return Err(self.denied(Denial::Expired, peer, Some(key.name())));
+        match pass {
+            Some(pass) if pass.has_expired(SystemTime::now()) => {
+                Checked::Now(Err(self.denied(Denial::Expired, peer, name)))
+            }
+            Some(pass) => Checked::Now(Ok(admitted(peer, pass))),
+            None if self.env.hooks.checks_keys() => {
+                let path = head.map(|head| head.path.clone()).unwrap_or_default();
+                self.ask(credential, digest, path, peer)
+            }
+            None => Checked::Now(Err(self.denied(Denial::Unknown, peer, None))),
         }
-        Ok(Peer {
-            address: peer.address.clone(),
-            is_unix: peer.is_unix,
-            principal: Some(key.principal()),
-            scopes: key.granted(),
-            key: Some(issued.clone()),
-        })
+    }
+
+    /// Asks the host whose key it is.
+    fn ask(&self, credential: Vec<u8>, digest: Digest, path: String, peer: &Peer) -> Checked {
+        let question = Arc::new(Question::default());
+        let Ok(credential) = String::from_utf8(credential) else {
+            return Checked::Now(Err(self.denied(Denial::Unknown, peer, None)));
+        };
+        self.env.counters.auth_asked.up();
+        let from = (peer.address.clone(), path, peer.user.map(|user| user.uid));
+        let check = KeyCheck::new((credential, digest), from, question.clone(), self.this.clone());
+        let (hooks, asked) = (self.env.hooks.clone(), question.clone());
+        self.env.run_of_host(
+            "the check_key hook",
+            Box::new(move || {
+                // In host mode the client may have left before its turn came.
+                if asked.is_wanted() {
+                    hooks.check_key(check);
+                }
+            }),
+        );
+        if let Some(answer) = question.answered() {
+            return Checked::Now(self.settle(Some(answer), peer));
+        }
+        let deadline = self.env.clock.alarm();
+        deadline.set(self.env.limits.check_time);
+        let (waiting, this, peer) =
+            (Waiting::new(question, deadline), self.this.clone(), peer.clone());
+        Checked::Later(Box::pin(async move {
+            let answer = waiting.await;
+            // The server lives as long as anything that polls this.
+            this.upgrade().map_or(Err(Denial::Unchecked), |auth| auth.settle(answer, &peer))
+        }))
+    }
+
+    /// What the answer of the host means for the request.
+    fn settle(
+        &self,
+        answer: Option<std::result::Result<Arc<Pass>, NotKnown>>,
+        peer: &Peer,
+    ) -> std::result::Result<Peer, Denial> {
+        match answer {
+            Some(Ok(pass)) => Ok(admitted(peer, pass)),
+            Some(Err(NotKnown)) => Err(self.denied(Denial::Unknown, peer, None)),
+            None => Err(self.denied(Denial::Unchecked, peer, None)),
+        }
+    }
+
+    /// Notes whom the host has let in.
+    fn granted(&self, pass: &Arc<Pass>, digest: Digest, keep: Duration) {
+        lock(&self.known).add(pass, digest, keep, Instant::now());
+    }
+
+    /// Takes back what the host has said of the keys of `principal`, or of all keys that it was
+    /// asked about: it is asked again, and what was opened with them ends.
+    pub(crate) fn forget(&self, principal: Option<&str>) {
+        lock(&self.known).forget(principal);
+        self.sweep();
     }
 
     /// Tells whether a key that let somebody in still does.
-    pub(crate) fn is_valid(&self, issued: &Issued) -> bool {
+    pub(crate) fn is_valid(&self, pass: &Pass) -> bool {
         // Looks at the file too, or a channel without requests would never hear of a change.
         drop(self.ring());
-        !issued.is_revoked() && !issued.key.has_expired(SystemTime::now())
+        pass.is_valid(SystemTime::now())
+    }
+
+    /// Has `channel` end when the key that has opened it does not let anybody in any more.
+    pub(crate) fn watch(&self, pass: &Arc<Pass>, channel: Weak<dyn Channel>) {
+        self.channels.add(pass.clone(), channel);
+        let rest = pass.rest(SystemTime::now()).unwrap_or(LOOK_TIME);
+        let rest = if lock(&self.state).file.is_some() { rest.min(FILE_TIME) } else { rest };
+        // What is due earlier stays.
+        self.alarm.set_by(rest);
+    }
+
+    /// Looks at the file and ends channels. Runs on the I/O thread.
+    fn look(&self) {
+        drop(self.ring());
+        self.sweep();
+    }
+
+    /// Ends the channels whose keys are not valid any more.
+    fn sweep(&self) {
+        let is_watching = lock(&self.state).file.is_some();
+        let longest = if is_watching { FILE_TIME } else { LOOK_TIME };
+        if let Some(rest) = self.channels.sweep(SystemTime::now(), longest) {
+            self.alarm.set_by(rest);
+        }
     }
 
     /// The keys as they are at this moment.
@@ -196,6 +313,7 @@ impl Auth {
         drop(state);
         if let Some((level, text)) = news {
             self.env.log(level, PART, format_args!("{text}"));
+            self.sweep();
         }
         ring
     }
@@ -203,12 +321,22 @@ impl Auth {
     /// Counts and logs a refusal. The line names the key, if it is known, and never the secret.
     fn denied(&self, denial: Denial, peer: &Peer, name: Option<&str>) -> Denial {
         denial.counter(&self.env.counters).up();
-        if self.log_rate.take(&machine(&peer.address), Instant::now()) {
+        if self.log_rate.take(&machine(&peer.address), Instant::now()).is_ok() {
             let key = name.map(|name| format!(" {name:?}")).unwrap_or_default();
             let line = format_args!("{}: {}{key}", peer.address, denial.for_log());
             self.env.log(Level::Warning, PART, line);
         }
         denial
+    }
+}
+
+/// The peer whom `pass` has let in.
+fn admitted(peer: &Peer, pass: Arc<Pass>) -> Peer {
+    Peer {
+        principal: Some(pass.principal.clone()),
+        scopes: pass.scopes.clone(),
+        key: Some(pass),
+        ..peer.clone()
     }
 }
 

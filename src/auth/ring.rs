@@ -1,27 +1,24 @@
 //! The keys that let people in at one moment, and the look-up that tells nothing by its time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
-use super::key::{Key, digest};
+use super::key::{Digest, Key};
+use super::pass::Pass;
 
 /// A key that is or was in use.
 #[derive(Debug)]
-pub(crate) struct Issued {
+pub(super) struct Issued {
     pub(super) key: Key,
-    /// Taken away by the host or out of the file.
-    revoked: AtomicBool,
+    /// Revoked when the key is taken away by the host or out of the file.
+    pub(super) pass: Arc<Pass>,
 }
 
 impl Issued {
     pub(super) fn new(key: Key) -> Issued {
-        Issued { key, revoked: AtomicBool::new(false) }
-    }
-
-    pub(super) fn is_revoked(&self) -> bool {
-        self.revoked.load(Relaxed)
+        let pass = key.pass();
+        Issued { key, pass }
     }
 }
 
@@ -33,7 +30,7 @@ pub(super) fn reissue(before: &[Arc<Issued>], keys: Vec<Key>) -> Vec<Arc<Issued>
         .map(|key| kept(&key).unwrap_or_else(|| Arc::new(Issued::new(key))))
         .collect();
     for old in before.iter().filter(|old| !issued.iter().any(|new| Arc::ptr_eq(new, old))) {
-        old.revoked.store(true, Relaxed);
+        old.pass.revoke();
     }
     issued
 }
@@ -47,14 +44,13 @@ impl Ring {
         Ring(keys.into_iter().collect())
     }
 
-    /// The key with this secret, expired or not. Looks at every key, whichever it is: neither how
+    /// The key whose secret has this digest, expired or not. Looks at every key, whichever it is: neither how
     /// much of a guess is right nor where the key stands changes how long it takes.
-    pub(super) fn find(&self, secret: &[u8]) -> Option<&Arc<Issued>> {
-        let digest = digest(secret);
+    pub(super) fn find(&self, digest: &Digest) -> Option<&Arc<Issued>> {
         let mut found = u64::MAX;
         // From the back, so that the first of two with one secret counts.
         for (index, issued) in self.0.iter().enumerate().rev() {
-            let is_it = issued.key.digest().ct_eq(&digest);
+            let is_it = issued.key.digest().ct_eq(digest);
             found.conditional_assign(&(index as u64), is_it);
         }
         self.0.get(usize::try_from(found).ok()?)
@@ -64,6 +60,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::key::digest;
 
     fn key(name: &str, secret: &str) -> Key {
         Key::new(name, secret).unwrap()
@@ -79,23 +76,24 @@ mod tests {
     #[test]
     fn the_whole_secret_finds_its_key() {
         let ring = Ring::new([issued("a", A), issued("b", B), issued("again", A)]);
-        let name = |secret: &str| ring.find(secret.as_bytes()).map(|issued| issued.key.name());
+        let name =
+            |secret: &str| ring.find(&digest(secret.as_bytes())).map(|issued| issued.key.name());
         assert_eq!(name(A), Some("a"));
         assert_eq!(name(B), Some("b"));
         for wrong in ["", "a", &A[1..], &format!("{A}a"), &A.to_uppercase(), "bbbbbbbbbbbbbbba"] {
             assert_eq!(name(wrong), None, "{wrong}");
         }
-        assert!(Ring::default().find(A.as_bytes()).is_none());
+        assert!(Ring::default().find(&digest(A.as_bytes())).is_none());
     }
 
     #[test]
     fn what_stays_is_not_revoked() {
         let before = [issued("a", A), issued("b", B)];
         let after = reissue(&before, vec![key("b", B), key("c", A)]);
-        assert!(Arc::ptr_eq(&after[0], &before[1]) && !before[1].is_revoked());
-        assert!(before[0].is_revoked() && !after[1].is_revoked());
+        assert!(Arc::ptr_eq(&after[0], &before[1]) && !before[1].pass.is_revoked());
+        assert!(before[0].pass.is_revoked() && !after[1].pass.is_revoked());
         // Other rights are another key.
         let narrowed = reissue(&after, vec![key("b", B).scopes("x").unwrap()]);
-        assert!(after[0].is_revoked() && !narrowed[0].is_revoked());
+        assert!(after[0].pass.is_revoked() && !narrowed[0].pass.is_revoked());
     }
 }

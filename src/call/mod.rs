@@ -22,7 +22,7 @@ pub use handle::CallHandle;
 pub(crate) use host_fn::HostFn;
 pub(crate) use parked::Parked;
 pub(crate) use services::CallServices;
-pub(crate) use slots::{CallSlot, Calls};
+pub(crate) use slots::{CallSlot, Calls, NoPlace};
 pub(crate) use state::{CallParts, CallState, Completing};
 pub(crate) use target::{SharedTarget, Target};
 pub(crate) use who::caller;

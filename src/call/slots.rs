@@ -1,5 +1,6 @@
 //! How many calls are open: the cap on them, and the wait for none.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(crate) struct Calls {
 struct State {
     is_closed: bool,
     open: usize,
+    /// The open ones by whom they are counted on; nobody is in it with none.
+    by_identity: HashMap<Arc<str>, usize>,
     /// Threads in `wait_empty`.
     waiters: usize,
 }
@@ -27,15 +30,33 @@ impl Calls {
         Arc::new(Calls { env, state: Mutex::default(), empty: Condvar::new() })
     }
 
-    /// Takes a place among `limits.calls`; `None` when all are taken or the server drains.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<CallSlot> {
+    /// Takes a place among `limits.calls` and among those of `identity`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn enter(self: &Arc<Self>, identity: &str) -> Result<CallSlot, NoPlace> {
         let mut state = lock(&self.state);
-        if state.is_closed || state.open >= self.env.limits.calls {
-            return None;
+        let limits = &self.env.limits;
+        if state.is_closed {
+            return Err(NoPlace::Closed);
         }
+        if state.open >= limits.calls {
+            return Err(NoPlace::Full);
+        }
+        let known = state.by_identity.get_key_value(identity);
+        let (identity, own) =
+            known.map_or_else(|| (identity.into(), 0), |(key, count)| (key.clone(), *count));
+        if own >= limits.calls_per_identity {
+            return Err(NoPlace::Identity);
+        }
+        Ok(self.let_in(&mut state, identity))
+    }
+
+    fn let_in(self: &Arc<Self>, state: &mut State, identity: Arc<str>) -> CallSlot {
         state.open += 1;
+        *state.by_identity.entry(identity.clone()).or_default() += 1;
         self.env.counters.calls.up();
-        Some(CallSlot(self.clone()))
+        CallSlot { calls: self.clone(), identity }
     }
 
     /// Lets calls in.
@@ -46,10 +67,6 @@ impl Calls {
     /// Lets no more calls in.
     pub(crate) fn close(&self) {
         lock(&self.state).is_closed = true;
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.state).is_closed
     }
 
     /// Has the host's queue nudged when the last call ends, for as long as the guard lives.
@@ -84,19 +101,38 @@ impl Drop for Watch<'_> {
     }
 }
 
+/// Why there is no place for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// The server drains or stops.
+    Closed,
+    /// All places are taken.
+    Full,
+    /// Whoever calls has as many as one identity may have.
+    Identity,
+}
+
 /// One place, given back when dropped.
-pub(crate) struct CallSlot(Arc<Calls>);
+pub(crate) struct CallSlot {
+    calls: Arc<Calls>,
+    identity: Arc<str>,
+}
 
 /// The place of a call whose questions are under way, given back when dropped.
-pub(crate) struct ParkedSlot(Arc<Calls>);
+pub(crate) struct ParkedSlot {
+    calls: Arc<Calls>,
+    identity: Arc<str>,
+}
 
 impl CallSlot {
     /// Gives the place back for one among `limits.parked`; it stays when all of them are taken.
     pub(super) fn park(self) -> Result<ParkedSlot, CallSlot> {
-        if self.0.env.counters.calls_parked.up_within(self.0.env.limits.parked) {
-            return Ok(ParkedSlot(self.0.clone()));
+        let env = &self.calls.env;
+        if env.counters.calls_parked.up_within(env.limits.parked) {
+            let (calls, identity) = (self.calls.clone(), self.identity.clone());
+            return Ok(ParkedSlot { calls, identity });
         }
-        self.0.env.counters.calls_refused.up();
+        env.counters.calls_refused.up();
         Err(self)
     }
 }
@@ -105,32 +141,77 @@ impl ParkedSlot {
     /// A place among the calls again, also when all are taken: there are not more of them than
     /// could be parked. `None` when the server drains.
     pub(super) fn resume(self) -> Option<CallSlot> {
-        let mut state = lock(&self.0.state);
-        if state.is_closed {
-            return None;
-        }
-        state.open += 1;
-        self.0.env.counters.calls.up();
-        Some(CallSlot(self.0.clone()))
+        let mut state = lock(&self.calls.state);
+        let identity = self.identity.clone();
+        (!state.is_closed).then(|| self.calls.let_in(&mut state, identity))
     }
 }
 
 impl Drop for ParkedSlot {
     fn drop(&mut self) {
-        self.0.env.counters.calls_parked.down();
+        self.calls.env.counters.calls_parked.down();
     }
 }
 
 impl Drop for CallSlot {
     fn drop(&mut self) {
-        self.0.env.counters.calls.down();
-        let mut state = lock(&self.0.state);
+        self.calls.env.counters.calls.down();
+        let mut state = lock(&self.calls.state);
         state.open -= 1;
+        if let Some(own) = state.by_identity.get_mut(&self.identity) {
+            *own -= 1;
+            if *own == 0 {
+                state.by_identity.remove(&self.identity);
+            }
+        }
         // A system call even if nobody waits, and that is the case on every call but the last.
         if state.open == 0 && state.waiters > 0 {
-            self.0.empty.notify_all();
+            self.calls.empty.notify_all();
             drop(state);
-            self.0.env.host.iter().for_each(|host| host.nudge());
+            self.calls.env.host.iter().for_each(|host| host.nudge());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    fn calls(calls: usize, calls_per_identity: usize) -> Arc<Calls> {
+        let limits = Limits { calls, calls_per_identity, ..Limits::default() };
+        Calls::new(Env::new(limits))
+    }
+
+    #[test]
+    fn no_identity_takes_more_than_its_share() {
+        let calls = calls(4, 2);
+        let first = calls.enter("a").ok().unwrap();
+        let _second = calls.enter("a").ok().unwrap();
+        assert_eq!(calls.enter("a").err(), Some(NoPlace::Identity));
+        let _others = ["b", "c"].map(|name| calls.enter(name).ok().unwrap());
+        assert_eq!(calls.enter("d").err(), Some(NoPlace::Full));
+        drop(first);
+        assert!(calls.enter("a").is_ok());
+        calls.close();
+        assert_eq!(calls.enter("a").err(), Some(NoPlace::Closed));
+    }
+
+    #[test]
+    fn who_waits_for_answers_takes_no_place_and_comes_back_above_the_bound() {
+        let calls = calls(2, 1);
+        let parked = calls.enter("a").ok().unwrap().park().ok().unwrap();
+        let _other = calls.enter("a").ok().unwrap();
+        let back = parked.resume().unwrap();
+        assert_eq!(calls.enter("a").err(), Some(NoPlace::Full));
+        drop(back);
+        assert_eq!(calls.enter("a").err(), Some(NoPlace::Identity));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_have_left() {
+        let calls = calls(2, 1);
+        (0..1000).for_each(|number| drop(calls.enter(&number.to_string())));
+        assert!(lock(&calls.state).by_identity.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! What one call is made of, and the single place where it ends.
 
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::input::Asking;
 use crate::kind::CallKind;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, Meta, Revision};
+use crate::registry::Hidden;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, code, write};
 use crate::session::{InFlight, Session};
@@ -37,6 +39,7 @@ pub(crate) struct CallState {
     pub(super) kind: CallKind,
     pub(super) name: Arc<str>,
     pub(super) arguments: Box<str>,
+    hidden: Hidden,
     pub(super) completing: Option<Completing>,
     pub(super) meta: Box<Meta>,
     pub(super) revision: Revision,
@@ -44,6 +47,7 @@ pub(crate) struct CallState {
     pub(super) caller: OnceLock<Caller>,
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
+    uid: Option<u32>,
     pub(super) principal: Option<Arc<str>>,
     scopes: Scopes,
     pub(super) scope: Arc<InFlight>,
@@ -98,12 +102,14 @@ pub(crate) struct CallParts {
     pub(crate) kind: CallKind,
     pub(crate) name: Arc<str>,
     pub(crate) arguments: Box<str>,
+    pub(crate) hidden: Hidden,
     pub(crate) completing: Option<Completing>,
     pub(crate) meta: Box<Meta>,
     pub(crate) revision: Revision,
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) transport: &'static str,
     pub(crate) remote: Arc<str>,
+    pub(crate) uid: Option<u32>,
     pub(crate) principal: Option<Arc<str>>,
     pub(crate) scopes: Scopes,
     pub(crate) scope: Arc<InFlight>,
@@ -135,12 +141,14 @@ impl CallState {
                 kind: parts.kind,
                 name: parts.name,
                 arguments: parts.arguments,
+                hidden: parts.hidden,
                 completing: parts.completing,
                 revision: parts.revision,
                 session: parts.session,
                 caller: OnceLock::new(),
                 transport: parts.transport,
                 remote: parts.remote,
+                uid: parts.uid,
                 principal: parts.principal,
                 scopes: parts.scopes,
                 scope: parts.scope,
@@ -247,12 +255,13 @@ impl CallState {
     }
 
     fn audit(&self, outcome: Outcome, bytes_out: u64) {
+        let arguments = OnceCell::new();
         let record = || {
             let started = self.started.get().copied();
             Audit {
                 kind: self.kind,
                 name: &self.name,
-                arguments: &self.arguments,
+                arguments: arguments.get_or_init(|| self.hidden.show(&self.arguments)),
                 outcome,
                 queued: started.unwrap_or_else(Instant::now).duration_since(self.accepted),
                 ran: started.map(|at| at.elapsed()).unwrap_or_default(),
@@ -285,7 +294,7 @@ impl CallState {
                 self.revision,
                 &self.meta,
                 self.transport,
-                &self.remote,
+                (&self.remote, self.uid),
                 (self.principal.as_deref(), &self.scopes),
             )
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::HostFn;
 use crate::content::{CallResult, ReadDefaults};
-use crate::registry::{Listed, Place, Prompt, Resource, Running, Tool};
+use crate::registry::{Hidden, Listed, Place, Prompt, Resource, Running, Tool};
 
 /// The registration behind a call; it counts as running as long as this lives.
 pub(crate) enum Target {
@@ -40,6 +40,15 @@ impl Target {
             Target::Prompt(running) => (Prompt::KIND, running.entry().item.key()),
         };
         own_kind == kind && own_key == key
+    }
+
+    /// What audit records do not show of the arguments.
+    pub(crate) fn hidden(&self) -> &Hidden {
+        match self {
+            Target::Tool(running) => &running.entry().item.about.hidden,
+            Target::Resource(running) => &running.entry().item.about.hidden,
+            Target::Prompt(running) => &running.entry().item.about.hidden,
+        }
     }
 
     /// Checks the arguments against what the host has registered.

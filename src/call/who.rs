@@ -11,7 +11,7 @@ pub(crate) fn caller(
     revision: Revision,
     meta: &Meta,
     transport: &'static str,
-    remote: &str,
+    (remote, uid): (&str, Option<u32>),
     (principal, scopes): (Option<&str>, &Scopes),
 ) -> Caller {
     // A modern request says who it is itself; nothing may be inferred from earlier ones.
@@ -30,6 +30,7 @@ pub(crate) fn caller(
         protocol: revision.as_str(),
         transport,
         remote_addr: remote.into(),
+        uid,
         traceparent: text(&meta.traceparent),
         tracestate: text(&meta.tracestate),
         baggage: text(&meta.baggage),

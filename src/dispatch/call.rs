@@ -10,13 +10,16 @@ use serde_json::value::RawValue;
 
 use super::Request;
 use crate::caching::Caching;
-use crate::call::{Call, CallParts, CallServices, CallState, Completing, SharedTarget, Target};
+use crate::call::{
+    Call, CallParts, CallServices, CallState, Completing, NoPlace, SharedTarget, Target,
+};
 use crate::cancel::Cancel;
 use crate::content::ToolResult;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::input::{Asking, Binding, StateError, params_digest};
 use crate::kind::CallKind;
+use crate::registry::{Busy, Hidden};
 use crate::reply::Reply;
 use crate::rpc::{code, write};
 use crate::session::Rejected;
@@ -71,17 +74,25 @@ impl NewCall {
             Ok(asking) => asking,
             Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
         };
-        let (Ok(target), Some(slot)) = (target, core.calls.enter()) else {
-            core.env.counters.calls_refused.up();
-            let text = match core.calls.is_closed() {
-                true => "the server is stopping".into(),
-                false => format!("{} is busy; try again in a few seconds", self.name),
-            };
-            return refuse(core, request, self.kind, text);
+        let target = match target {
+            Ok(target) => target,
+            Err(Busy::TooFast(wait)) => {
+                let text = format!("{} is called too often", self.name);
+                return refuse_for(wait, core, request, self.kind, text);
+            }
+            Err(Busy::Full) => return self.refuse_full(core, request, NoPlace::Full),
+        };
+        let slot = match core.calls.enter(&request.identity()) {
+            Ok(slot) => slot,
+            Err(why) => return self.refuse_full(core, request, why),
         };
         let limits = &core.env.limits;
         let kind = self.kind;
         let services: Weak<Core> = Arc::downgrade(core);
+        let hidden = match core.options.hide_arguments {
+            true => Hidden::All,
+            false => target.hidden().clone(),
+        };
         let state = CallState::new(CallParts {
             env: core.env.clone(),
             services,
@@ -90,6 +101,7 @@ impl NewCall {
             kind,
             name: self.name.into(),
             arguments: self.arguments,
+            hidden,
             completing: self.completing,
             // Moved and not copied: a refusal of the request does not need it.
             meta: std::mem::take(&mut request.meta),
@@ -97,6 +109,7 @@ impl NewCall {
             session: request.session.clone(),
             transport: request.transport,
             remote: request.remote.clone(),
+            uid: request.uid,
             principal: request.principal.clone(),
             scopes: request.scopes.clone(),
             scope: request.scope.clone(),
@@ -129,6 +142,19 @@ impl NewCall {
             true => run(core, call),
             false => submit(core, call),
         }
+    }
+
+    fn refuse_full(&self, core: &Core, request: Request, why: NoPlace) {
+        core.env.counters.calls_refused.up();
+        let text = match why {
+            NoPlace::Closed => "the server is stopping".into(),
+            NoPlace::Full => format!("{} is busy; try again in a few seconds", self.name),
+            NoPlace::Identity => {
+                let limit = core.env.limits.calls_per_identity;
+                format!("{limit} calls of this caller are open already; wait for one")
+            }
+        };
+        refuse(core, request, self.kind, text);
     }
 
     /// The dialogue that the request goes on with.
@@ -167,9 +193,6 @@ impl NewCall {
         Asking::resume(memory.as_deref(), input_responses).map_err(Cow::Borrowed)
     }
 }
-
-/// As many calls run as may.
-pub(super) struct Busy;
 
 impl CallServices for Core {
     fn rerun(self: Arc<Self>, call: Call) {
@@ -265,6 +288,25 @@ pub(super) fn refuse(core: &Core, request: Request, kind: CallKind, text: String
     let extra = core.identity.result_extra(request.revision);
     ToolResult::error(text).write(request.revision, extra, &mut json);
     request.sink.reply(Reply { text: write::result(&request.id, &json), error: None });
+}
+
+/// Answers that it comes too early, and when to come again.
+pub(super) fn refuse_for(
+    wait: Duration,
+    core: &Core,
+    request: Request,
+    kind: CallKind,
+    text: String,
+) {
+    core.env.counters.calls_too_fast.up();
+    // Rounded up, or who waits as long would come too early again.
+    let wait_ms = wait.as_nanos().div_ceil(1_000_000);
+    let text = format!("{text}; try again in {} s", wait_ms.div_ceil(1000));
+    if kind == CallKind::Tool {
+        return refuse(core, request, kind, text);
+    }
+    let data = format!(r#"{{"retryAfterMs":{wait_ms}}}"#);
+    request.fail(code::INTERNAL_ERROR, &text, Some(&data));
 }
 
 /// A name that a client sent, short enough for an answer.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Request;
-use super::call::{Begin, Busy, NewCall, empty_object, shorten};
+use super::call::{Begin, NewCall, empty_object, shorten};
 use crate::call::{Completing, Target};
 use crate::content::CompletionResult;
 use crate::core::Core;
@@ -59,7 +59,7 @@ struct Context<'a> {
 
 pub(super) fn run(core: &Arc<Core>, request: Request) {
     // The specification wants completions limited in rate (all revisions, completion, security).
-    if !core.completions.take(&request.identity(), Instant::now()) {
+    if core.completions.take(&request.identity(), Instant::now()).is_err() {
         core.env.counters.completions_refused.up();
         let text = "too many completions; wait a second";
         return request.fail(code::INTERNAL_ERROR, text, None);
@@ -111,7 +111,7 @@ fn prompt(
             return answer(core, request, &result);
         }
         Ok(running) => Ok(Target::Prompt(running)),
-        Err(Refused::Busy) => Err(Busy),
+        Err(Refused::Busy(busy)) => Err(busy),
         Err(Refused::Removed) => return unknown(request, "prompt", &name),
     };
     new_call(name, completing, arguments).start(core, request, target);
@@ -140,7 +140,7 @@ fn template(
             return answer(core, request, &CompletionResult::default());
         }
         Ok(running) => Ok(Target::Resource(running)),
-        Err(Refused::Busy) => Err(Busy),
+        Err(Refused::Busy(busy)) => Err(busy),
         Err(Refused::Removed) => return unknown(request, "template", &uri),
     };
     new_call(uri, completing, arguments).start(core, request, target);

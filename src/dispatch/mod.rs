@@ -22,16 +22,18 @@ mod tools_call;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Deserialize;
 
-use call::shorten;
+use call::{refuse_for, shorten};
 
 use crate::auth::Scopes;
 use crate::call::caller;
 use crate::caller::Caller;
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
+use crate::kind::CallKind;
 use crate::protocol::{Meta, Refusal, Revision};
 use crate::rate::machine;
 use crate::registry::About;
@@ -57,6 +59,8 @@ pub(crate) struct Request {
     pub(crate) transport: &'static str,
     /// The peer's address; for the record only.
     pub(crate) remote: Arc<str>,
+    /// The user on the other side of a Unix socket.
+    pub(crate) uid: Option<u32>,
     /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What that one may do.
@@ -95,16 +99,23 @@ struct Method {
     needs: Option<Feature>,
     /// It may ask the host who may see what.
     asks: bool,
+    /// It is a call, and counts in `limits.calls_per_second`.
+    calls: Option<CallKind>,
     run: fn(&Arc<Core>, Request),
 }
 
 const fn method(name: &'static str, era: Era, run: fn(&Arc<Core>, Request)) -> Method {
-    Method { name, era, needs: None, asks: true, run }
+    Method { name, era, needs: None, asks: true, calls: None, run }
 }
 
 impl Method {
     const fn of(mut self, feature: Feature) -> Method {
         self.needs = Some(feature);
+        self
+    }
+
+    const fn calls(mut self, kind: CallKind) -> Method {
+        self.calls = Some(kind);
         self
     }
 
@@ -116,19 +127,21 @@ impl Method {
 
 /// Every request that a client may send.
 const METHODS: &[Method] = &[
-    method("tools/call", Era::Both, tools_call::run),
+    method("tools/call", Era::Both, tools_call::run).calls(CallKind::Tool),
     method("tools/list", Era::Both, lists::tools),
     method("initialize", Era::Legacy, initialize::run).asks_nobody(),
     method("ping", Era::Legacy, ping::run).asks_nobody(),
     method("logging/setLevel", Era::Legacy, set_level::run).asks_nobody(),
     method("server/discover", Era::Modern, discover::run).asks_nobody(),
     method("subscriptions/listen", Era::Modern, listen::run),
-    method("resources/read", Era::Both, resources_read::run).of(Feature::Resources),
+    method("resources/read", Era::Both, resources_read::run)
+        .of(Feature::Resources)
+        .calls(CallKind::Resource),
     method("resources/list", Era::Both, lists::resources).of(Feature::Resources),
     method("resources/templates/list", Era::Both, lists::templates).of(Feature::Resources),
     method("resources/subscribe", Era::Legacy, subscribe::subscribe).of(Feature::Resources),
     method("resources/unsubscribe", Era::Legacy, subscribe::unsubscribe).of(Feature::Resources),
-    method("prompts/get", Era::Both, prompts_get::run).of(Feature::Prompts),
+    method("prompts/get", Era::Both, prompts_get::run).of(Feature::Prompts).calls(CallKind::Prompt),
     method("prompts/list", Era::Both, lists::prompts).of(Feature::Prompts),
     method("completion/complete", Era::Both, complete::run).of(Feature::Completions),
     method("tasks/get", Era::Modern, tasks::get).of(Feature::Tasks).asks_nobody(),
@@ -151,10 +164,20 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
     }
 }
 
+/// Calls that come too fast go no further: who floods must not keep the host's thread busy either.
+///
 /// In host mode a method that asks the host who may see what runs where the host's functions do.
 ///
 /// The others do not wait for it: the end of a handshake is what a session begins with.
 fn run(core: &Arc<Core>, method: &'static Method, request: Request) {
+    if let Some(kind) = method.calls
+        && let Some(limiter) = &core.call_rate
+        && let Err(wait) = limiter.take(&request.identity(), Instant::now())
+    {
+        let limit = core.env.limits.calls_per_second;
+        let text = format!("more than {limit} calls per second from this caller");
+        return refuse_for(wait, core, request, kind, text);
+    }
     let host = core.env.host.as_ref().filter(|_| method.asks && core.env.hooks.decides());
     match host {
         Some(host) => waiting::run(core, host, method, request),
@@ -178,7 +201,7 @@ impl Request {
             self.revision,
             &self.meta,
             self.transport,
-            &self.remote,
+            (&self.remote, self.uid),
             (self.principal.as_deref(), &self.scopes),
         )
     }
@@ -193,11 +216,12 @@ impl Request {
         about.scope.as_deref().filter(|scope| !self.scopes.has(scope))
     }
 
-    /// Whom to count what it costs on: the principal, or else the machine.
+    /// Whom to count what it costs on: the principal, or else the local user or the machine.
     fn identity(&self) -> String {
-        match &self.principal {
-            Some(principal) => format!("principal {principal}"),
-            None => machine(&self.remote),
+        match (&self.principal, self.uid) {
+            (Some(principal), _) => format!("principal {principal}"),
+            (None, Some(uid)) => format!("uid {uid}"),
+            (None, None) => machine(&self.remote),
         }
     }
 

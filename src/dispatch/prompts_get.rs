@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Request;
-use super::call::{Begin, Busy, NewCall, empty_object, shorten};
+use super::call::{Begin, NewCall, empty_object, shorten};
 use crate::call::Target;
 use crate::core::Core;
 use crate::hooks::Item;
@@ -50,7 +50,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     drop(given);
     let target = match entry.enter() {
         Ok(running) => Ok(Target::Prompt(running)),
-        Err(Refused::Busy) => Err(Busy),
+        Err(Refused::Busy(busy)) => Err(busy),
         Err(Refused::Removed) => return unknown(request, &name),
     };
     let call = NewCall {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Request;
-use super::call::{Begin, Busy, NewCall};
+use super::call::{Begin, NewCall};
 use crate::call::{HostFn, Target};
 use crate::core::Core;
 use crate::hooks::Item;
@@ -37,7 +37,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     }
     let target = match entry.enter() {
         Ok(running) => Ok(Target::Resource(running)),
-        Err(Refused::Busy) => Err(Busy),
+        Err(Refused::Busy(busy)) => Err(busy),
         Err(Refused::Removed) => return not_found(request, &uri),
     };
     let resource = &entry.item;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Request;
-use super::call::{Begin, Busy, NewCall, empty_object, refuse, shorten};
+use super::call::{Begin, NewCall, empty_object, refuse, shorten};
 use crate::call::{TASKS_EXTENSION, TASKS_REQUIRED, Target};
 use crate::core::{Core, Feature};
 use crate::hooks::Item;
@@ -51,7 +51,7 @@ pub(super) fn run(core: &Arc<Core>, mut request: Request) {
     }
     let (entry, target) = match entry.map(|entry| (entry.clone(), entry.enter())) {
         Some((entry, Ok(running))) => (entry, Ok(Target::Tool(running))),
-        Some((entry, Err(Refused::Busy))) => (entry, Err(Busy)),
+        Some((entry, Err(Refused::Busy(busy)))) => (entry, Err(busy)),
         Some((_, Err(Refused::Removed))) | None => {
             let text = format!("unknown tool: {}", shorten(&name));
             return request.fail(code::INVALID_PARAMS, &text, None);

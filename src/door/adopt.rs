@@ -1,7 +1,7 @@
 //! Connections that the host hands over: sockets, its own TLS over one, or bytes that it carries.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -10,13 +10,16 @@ use std::task::{Context, Poll};
 
 use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
+use http_types::StatusCode;
 use socket2::{Domain, Socket as RawSocket, Type};
 
 use super::exchange::HttpExchange;
 use super::pump::Pump;
 use super::ready::ReadyFn;
 use super::stream::{Foreign, StreamIo};
+use crate::allow_list::{TurnedAway, User, ip_of};
 use crate::auth::Scopes;
+use crate::core::Core;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Duplex, Peer, Socket, Takeover};
@@ -57,9 +60,9 @@ impl Adoption<'_> {
     ///
     /// # Errors
     /// [`Error::Config`] when it is not a connected stream socket, or nothing that can be polled;
-    /// [`Error::Io`] when the reactor refuses it; [`Error::State`] when there is no upgrade. What
+    /// [`Error::Denied`] when it may not come in; [`Error::Io`] when the reactor refuses it; [`Error::State`] when there is no upgrade. What
     /// is the host's is still there then: it must not be dropped under the locks of our caller.
-    pub(crate) fn with_descriptor(&mut self, fd: OwnedFd, env: &Arc<Env>) -> Result<Handover> {
+    pub(crate) fn with_descriptor(&mut self, fd: OwnedFd, core: &Core) -> Result<Handover> {
         let raw = RawSocket::from(fd);
         let from = raw.peer_addr().ok();
         if self.stream.is_none() {
@@ -68,30 +71,58 @@ impl Adoption<'_> {
         // A child of the daemon must not keep a client's connection open.
         raw.set_cloexec(true).map_err(Error::Io)?;
         let is_unix = raw.domain().is_ok_and(|domain| domain == Domain::UNIX);
-        let address = match (self.remote, from.and_then(|from| from.as_socket())) {
-            (Some(remote), _) => remote.into(),
-            (None, Some(from)) => from.to_string().into(),
-            (None, None) => if is_unix { "unix" } else { "adopted" }.into(),
-        };
+        let from = from.and_then(|from| from.as_socket());
+        let peer = self.peer(from, is_unix);
+        let peer = Peer { user: User::behind(&raw).filter(|_| is_unix), ..peer };
+        self.check(&peer, from, core)?;
         let upgrade = self.take_upgrade()?;
         let socket = self.socket(raw, is_unix)?;
-        let socket = self.lent(socket, env);
-        Ok(self.handover(socket, (address, is_unix), upgrade))
+        let socket = self.lent(socket, &core.env);
+        Ok(self.handover(socket, peer, upgrade))
     }
 
     /// Makes a connection without a descriptor and the host's end of it.
     ///
     /// # Errors
-    /// [`Error::State`] when there is no upgrade.
+    /// [`Error::State`] when there is no upgrade; [`Error::Denied`] when it may not come in.
     pub(crate) fn with_pump(
         &mut self,
         ready: Option<ReadyFn>,
-        env: &Arc<Env>,
+        core: &Core,
     ) -> Result<(Handover, Pump)> {
+        let peer = self.peer(None, false);
+        self.check(&peer, None, core)?;
         let upgrade = self.take_upgrade()?;
-        let (pump, far) = Pump::new(env, ready);
-        let address = self.remote.unwrap_or("adopted").into();
-        Ok((self.handover(Socket::from(far), (address, false), upgrade), pump))
+        let (pump, far) = Pump::new(&core.env, ready);
+        Ok((self.handover(Socket::from(far), peer, upgrade), pump))
+    }
+
+    /// What the host says of the peer, and the socket where it says nothing.
+    fn peer(&self, from: Option<SocketAddr>, is_unix: bool) -> Peer {
+        let address = match (self.remote, from) {
+            (Some(remote), _) => remote.into(),
+            (None, Some(from)) => from.to_string().into(),
+            (None, None) => if is_unix { "unix" } else { "adopted" }.into(),
+        };
+        let principal = self.principal.filter(|name| !name.is_empty()).map(Into::into);
+        let scopes = Scopes::named(self.scopes);
+        Peer { principal, scopes, ..Peer::at(address, is_unix) }
+    }
+
+    /// Checks the address that the host has named, or that of the socket when it has used other
+    /// words. An upgrade was checked when it was asked for.
+    fn check(&self, peer: &Peer, from: Option<SocketAddr>, core: &Core) -> Result<()> {
+        if self.upgrade.is_some() {
+            return Ok(());
+        }
+        let from = from.filter(|_| ip_of(&peer.address).is_none());
+        let checked = match from {
+            Some(from) => {
+                core.allow_list.check(&Peer { address: from.to_string().into(), ..peer.clone() })
+            }
+            None => core.allow_list.check(peer),
+        };
+        checked.map_err(|TurnedAway| Error::denied(StatusCode::Forbidden, TurnedAway::REASON))
     }
 
     fn socket(&mut self, raw: RawSocket, is_unix: bool) -> Result<Socket> {
@@ -135,15 +166,7 @@ impl Adoption<'_> {
             .ok_or_else(|| Error::State("exchange has no upgrade to go on with".into()))
     }
 
-    fn handover(
-        &mut self,
-        socket: Socket,
-        (address, is_unix): (Arc<str>, bool),
-        upgrade: Option<Takeover>,
-    ) -> Handover {
-        let principal = self.principal.filter(|name| !name.is_empty()).map(Into::into);
-        let scopes = Scopes::named(self.scopes);
-        let peer = Peer { principal, scopes, ..Peer::at(address, is_unix) };
+    fn handover(&mut self, socket: Socket, peer: Peer, upgrade: Option<Takeover>) -> Handover {
         Handover { socket, peer, early: std::mem::take(&mut self.early), upgrade }
     }
 }

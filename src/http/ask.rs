@@ -9,22 +9,32 @@ use super::decode::decode;
 use super::direct::is_plain;
 use super::reject::Reject;
 use super::response::text;
-use super::{BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
+use super::{Admission, BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
 use crate::env::Env;
 use crate::shield::shielded;
 
-/// Asks the layers above about a head before its body is read; says who sends it.
-///
-/// # Errors
-/// The reply of those that do not admit it.
-pub(super) fn admission(
-    service: &dyn Service,
+/// Asks the layers above about a head before its body is read; says who sends it, or what those
+/// reply that do not admit it.
+pub(super) fn admission(service: &dyn Service, env: &Env, head: &Head, peer: &Peer) -> Admission {
+    let admission = shielded(env, "admission", || service.admit(head, peer));
+    match admission.unwrap_or_else(|| Admission::Now(Err(internal_error()))) {
+        Admission::Now(admitted) => Admission::Now(counted(admitted, env)),
+        later => later,
+    }
+}
+
+/// Looks whether it is known by now.
+pub(super) fn poll_admission(
+    admission: &mut BoxFuture<Result<Peer, Response>>,
     env: &Env,
-    head: &Head,
-    peer: &Peer,
-) -> Result<Peer, Response> {
-    let admitted = shielded(env, "admission", || service.admit(head, peer));
-    let admitted = admitted.unwrap_or_else(|| Err(internal_error()));
+    cx: &mut Context<'_>,
+) -> Poll<Result<Peer, Response>> {
+    let polled = shielded(env, "admission", || admission.as_mut().poll(cx));
+    let polled = polled.unwrap_or_else(|| Poll::Ready(Err(internal_error())));
+    polled.map(|admitted| counted(admitted, env))
+}
+
+fn counted(admitted: Result<Peer, Response>, env: &Env) -> Result<Peer, Response> {
     admitted.inspect_err(|_| env.counters.requests_refused.up())
 }
 

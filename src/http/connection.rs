@@ -22,7 +22,8 @@ use super::response::{Reply, Terms, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
-    BoxFuture, Final, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover, Version, direct,
+    Admission, BoxFuture, Final, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover,
+    Version, direct,
 };
 use crate::env::Env;
 use crate::held::Held;
@@ -107,6 +108,8 @@ struct Connection {
 
 /// What is to be sent for one request.
 enum Answer {
+    /// Not before it is known who asks.
+    Asked(Box<(Head, Terms, Admission)>),
     /// Not before it is there.
     Wait(BoxFuture<Final>, HalfClose, Terms),
     Reply(Reply),
@@ -187,8 +190,12 @@ impl Connection {
 
     /// Goes on with `answer`, or from the beginning.
     async fn exchange(&mut self, answer: Option<Box<Answer>>) -> Next {
-        let answer = match answer {
-            Some(answer) => *answer,
+        let answer = match answer.map(|answer| *answer) {
+            Some(Answer::Asked(asked)) => {
+                let (head, terms, admission) = *asked;
+                Box::pin(self.answer_asked(head, terms, admission)).await
+            }
+            Some(answer) => answer,
             None => Box::pin(self.answer()).await,
         };
         // Another box: a stream that goes on for hours needs no room for a request.
@@ -207,23 +214,39 @@ impl Connection {
             return None;
         }
         self.wire.consume(length);
-        Some(self.admit(&head).map_or_else(
-            |refused| refused,
-            |(peer, terms)| {
+        let (terms, admission) = self.ask(&head);
+        let Admission::Now(admitted) = admission else {
+            return Some(Answer::Asked(Box::new((head, terms, admission))));
+        };
+        Some(match self.checked(admitted, &head, terms) {
+            Ok(peer) => {
                 let body = self.wire.take(body);
                 self.respond(head, body, peer, terms)
-            },
-        ))
+            }
+            Err(refused) => refused,
+        })
     }
 
     /// Reads one request and finds its answer.
     async fn answer(&mut self) -> Answer {
-        let head = match self.read_head().await {
-            Ok(head) => head,
-            Err(stop) => return self.stop(stop),
+        match self.read_head().await {
+            Ok(head) => {
+                let (terms, admission) = self.ask(&head);
+                self.answer_asked(head, terms, admission).await
+            }
+            Err(stop) => self.stop(stop),
+        }
+    }
+
+    /// Goes on once it is known who sends the request.
+    async fn answer_asked(&mut self, head: Head, terms: Terms, admission: Admission) -> Answer {
+        let admitted = match admission {
+            Admission::Now(admitted) => Some(admitted),
+            Admission::Later(admission) => self.wait_admission(admission).await,
         };
-        let (peer, terms) = match self.admit(&head) {
-            Ok(admitted) => admitted,
+        let Some(admitted) = admitted else { return Answer::Nothing };
+        let peer = match self.checked(admitted, &head, terms) {
+            Ok(peer) => peer,
             Err(refused) => return refused,
         };
         match self.read_body(&head).await {
@@ -233,19 +256,24 @@ impl Connection {
     }
 
     /// Asks who sends the request and whether it may come in.
-    ///
-    /// # Errors
-    /// What is said to one that may not.
-    fn admit(&mut self, head: &Head) -> Result<(Peer, Terms), Answer> {
+    fn ask(&mut self, head: &Head) -> (Terms, Admission) {
         self.has_unread_body = head.framing.has_body();
         let terms = self.terms(head);
-        match ask::admission(&*self.service, &self.env, head, &self.peer) {
-            Ok(peer) => Ok((peer, terms)),
-            Err(response) => {
-                let persist = terms.persist && !head.framing.has_body();
-                Err(self.reply(response, Terms { persist, ..terms }))
-            }
-        }
+        (terms, ask::admission(&*self.service, &self.env, head, &self.peer))
+    }
+
+    /// # Errors
+    /// What is said to one that may not come in.
+    fn checked(
+        &self,
+        admitted: Result<Peer, Response>,
+        head: &Head,
+        terms: Terms,
+    ) -> Result<Peer, Answer> {
+        admitted.map_err(|response| {
+            let persist = terms.persist && !head.framing.has_body();
+            self.reply(response, Terms { persist, ..terms })
+        })
     }
 
     /// Hands a whole request up.
@@ -346,6 +374,25 @@ impl Connection {
         .await
     }
 
+    /// Waits for those who are asked whether a request may come in; `None` when its client has gone.
+    async fn wait_admission(
+        &mut self,
+        mut admission: BoxFuture<Result<Peer, Response>>,
+    ) -> Option<Result<Peer, Response>> {
+        let Connection { wire, env, .. } = self;
+        poll_fn(|cx| {
+            if let Poll::Ready(admitted) = ask::poll_admission(&mut admission, env, cx) {
+                return Poll::Ready(Some(admitted));
+            }
+            match ready!(wire.poll_departure(cx)) {
+                // What it has sent may be a whole request.
+                Departure::HalfClosed => Poll::Pending,
+                Departure::Reset => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+
     async fn send(&mut self, mut answer: Answer) -> Next {
         if let Answer::Wait(reply, half_close, terms) = answer {
             answer = match self.wait(reply, half_close).await {
@@ -362,7 +409,7 @@ impl Connection {
             Answer::Bytes(bytes, next) => {
                 self.wire.write_all(&bytes).await.map_or(Next::Vanish, |()| next)
             }
-            Answer::Nothing | Answer::Wait(..) => Next::Vanish,
+            Answer::Nothing | Answer::Asked(_) | Answer::Wait(..) => Next::Vanish,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Ends in the same call of the [`Service`] as a request from the wire, with the same bounds.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use http_types::{Method, Response};
 
@@ -11,7 +12,7 @@ use super::body::{BODY_LATE, BODY_TOO_LARGE, TOO_MUCH_HELD};
 use super::parsed::read_head;
 use super::reject::Reject;
 use super::response::no_upgrade;
-use super::{Head, Outcome, ParsedRequest, Peer, Service, Version};
+use super::{Admission, BoxFuture, Head, Outcome, ParsedRequest, Peer, Service, Version};
 use crate::env::Env;
 use crate::held::Held;
 
@@ -21,6 +22,8 @@ pub(crate) struct Gathering {
     env: Arc<Env>,
     head: Head,
     peer: Peer,
+    /// Whether it may come in at all, while that is not known.
+    admission: Option<BoxFuture<Result<Peer, Response>>>,
     /// Never above `limits.body_bytes`.
     body: Vec<u8>,
     held: Held,
@@ -37,12 +40,15 @@ impl Gathering {
         env: &Arc<Env>,
     ) -> Result<Gathering, Response> {
         let head = read_head(request, &env.limits).map_err(|reject| refused(reject, env))?;
-        let peer = ask::admission(&*service, env, &head, &request.peer())?;
+        let (peer, admission) = match ask::admission(&*service, env, &head, &request.peer()) {
+            Admission::Now(admitted) => (admitted?, None),
+            Admission::Later(admission) => (request.peer(), Some(admission)),
+        };
         if head.content_length().is_some_and(|length| length > env.limits.body_bytes as u64) {
             return Err(refused(BODY_TOO_LARGE, env));
         }
         let held = Held::new(env.clone());
-        Ok(Gathering { service, env: env.clone(), head, peer, body: Vec::new(), held })
+        Ok(Gathering { service, env: env.clone(), head, peer, admission, body: Vec::new(), held })
     }
 
     /// Adds a piece of the body.
@@ -63,9 +69,24 @@ impl Gathering {
         Ok(())
     }
 
-    /// Answers the whole request on the calling thread.
+    /// Looks whether the request may come in. Until that is known it cannot be answered.
+    ///
+    /// # Errors
+    /// The response to send.
+    pub(crate) fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Response>> {
+        let Some(admission) = &mut self.admission else { return Poll::Ready(Ok(())) };
+        let admitted = ready!(ask::poll_admission(admission, &self.env, cx));
+        self.admission = None;
+        Poll::Ready(admitted.map(|peer| self.peer = peer))
+    }
+
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admission.is_none()
+    }
+
+    /// Answers the whole request, which has been admitted, on the calling thread.
     pub(crate) fn finish(self) -> Outcome {
-        let Gathering { service, env, head, peer, body, held } = self;
+        let Gathering { service, env, head, peer, admission: _, body, held } = self;
         drop(held);
         let version = head.version;
         match ask::respond(&*service, &env, head, body, peer) {

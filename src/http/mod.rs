@@ -47,7 +47,8 @@ pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
 
-use crate::auth::{Issued, Scopes};
+use crate::allow_list::User;
+use crate::auth::{Pass, Scopes};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -59,18 +60,21 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// Only local processes reach a Unix socket, and no browser does.
     pub(crate) is_unix: bool,
+    /// Whose process it is, where the system knows.
+    pub(crate) user: Option<User>,
     /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What it may do.
     pub(crate) scopes: Scopes,
     /// The key that let it in.
-    pub(crate) key: Option<Arc<Issued>>,
+    pub(crate) key: Option<Arc<Pass>>,
 }
 
 impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
-        Peer { address, is_unix, principal: None, scopes: Scopes::default(), key: None }
+        let scopes = Scopes::default();
+        Peer { address, is_unix, user: None, principal: None, scopes, key: None }
     }
 }
 
@@ -92,14 +96,20 @@ pub(crate) struct Incoming {
 /// What the layers above do with a request.
 pub(crate) trait Service: Send + Sync + 'static {
     /// Decides from the head alone, before a body byte is read, and says who sends the request:
-    /// the connection's peer with what the head proves.
-    ///
-    /// # Errors
-    /// The reply to send. The connection closes after it when a body is still unread.
-    fn admit(&self, head: &Head, peer: &Peer) -> Result<Peer, Response>;
+    /// the connection's peer with what the head proves, or else the reply to send. The connection
+    /// closes after that when a body is still unread.
+    fn admit(&self, head: &Head, peer: &Peer) -> Admission;
 
     /// Takes one whole request. Must not block: it runs on the I/O thread.
     fn respond(&self, incoming: Incoming) -> Outcome;
+}
+
+/// Whether a request may come in.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match, and nearly all are `Now`")]
+pub(crate) enum Admission {
+    Now(Result<Peer, Response>),
+    /// Somebody has to be asked. Dropping the future says that the client has gone.
+    Later(BoxFuture<Result<Peer, Response>>),
 }
 
 /// How a request is answered.

@@ -8,6 +8,8 @@ use crate::auth::check_scope;
 use crate::error::{Error, Result};
 use crate::json::{compact, compact_object, not_a, push_raw_member, push_text_member};
 use crate::protocol::Revision;
+use crate::rate::Pace;
+use crate::registry::Hidden;
 
 /// The common part of a description.
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub(crate) struct About {
     pub(crate) result_bytes: Option<usize>,
     /// Calls at once; `None`: only the server's own limits count.
     pub(crate) concurrency: Option<usize>,
+    /// What audit records do not show of the arguments.
+    pub(crate) hidden: Hidden,
+    /// Calls within a time; `None`: likewise.
+    pub(crate) pace: Option<Pace>,
 }
 
 impl About {
@@ -140,6 +146,19 @@ macro_rules! describe {
             /// is the default.
             pub fn concurrency(mut self, calls: usize) -> $type {
                 self.about.concurrency = (calls > 0).then_some(calls);
+                self
+            }
+
+            /// Keeps the arguments of calls out of audit records, which show `"***"`.
+            pub fn hide_arguments(mut self) -> $type {
+                self.about.hidden = $crate::registry::Hidden::All;
+                self
+            }
+
+            /// Calls per minute of all callers together, with as many in reserve; above it they
+            /// hear when to try again. Zero means no bound of its own, which is the default.
+            pub fn calls_per_minute(mut self, calls: u32) -> $type {
+                self.about.pace = (calls > 0).then(|| $crate::rate::Pace::per_minute(calls));
                 self
             }
         }

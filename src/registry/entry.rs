@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::protocol::Revision;
+use crate::rate::{Bucket, Pace};
 use crate::registry::Listed;
 use crate::sync::lock;
 
@@ -28,6 +30,8 @@ struct Gate<F> {
     /// `None` once the entry is removed.
     run: Option<Arc<F>>,
     running: usize,
+    /// Full unless the item says how often it may be called.
+    tokens: Bucket,
     /// Threads in `wait_idle`.
     waiters: usize,
 }
@@ -35,10 +39,19 @@ struct Gate<F> {
 /// Why a call may not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// As many calls as it allows are running.
-    Busy,
+    /// It would be too much at this moment.
+    Busy(Busy),
     /// It was removed after it was looked up.
     Removed,
+}
+
+/// What is too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// As many calls as may are running.
+    Full,
+    /// There were as many calls as may be. There may be another one after this time.
+    TooFast(Duration),
 }
 
 impl<D: Listed, F> Entry<D, F> {
@@ -47,7 +60,12 @@ impl<D: Listed, F> Entry<D, F> {
             listed: Mutex::new(listings(&item)),
             item,
             enabled: AtomicBool::new(true),
-            gate: Mutex::new(Gate { run: Some(Arc::new(run)), running: 0, waiters: 0 }),
+            gate: Mutex::new(Gate {
+                run: Some(Arc::new(run)),
+                running: 0,
+                tokens: Bucket::new(Instant::now()),
+                waiters: 0,
+            }),
             idle: Condvar::new(),
         }
     }
@@ -64,20 +82,28 @@ impl<D: Listed, F> Entry<D, F> {
 
     /// Counts a call in. It is running until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Running<D, F>, Refused> {
-        self.enter_below(self.item.about().concurrency)
+        let about = self.item.about();
+        self.enter_within(about.concurrency, about.pace)
     }
 
     /// Counts a call in again that has been in before; `None` when the entry was removed meanwhile.
     pub(crate) fn enter_again(self: &Arc<Self>) -> Option<Running<D, F>> {
-        self.enter_below(None).ok()
+        self.enter_within(None, None).ok()
     }
 
-    fn enter_below(self: &Arc<Self>, cap: Option<usize>) -> Result<Running<D, F>, Refused> {
+    fn enter_within(
+        self: &Arc<Self>,
+        cap: Option<usize>,
+        pace: Option<Pace>,
+    ) -> Result<Running<D, F>, Refused> {
         let mut gate = lock(&self.gate);
         let run = gate.run.clone().ok_or(Refused::Removed)?;
         if cap.is_some_and(|cap| gate.running >= cap) {
-            return Err(Refused::Busy);
+            return Err(Refused::Busy(Busy::Full));
         }
+        // Last, so that a call that is refused anyway takes no token.
+        let taken = pace.map_or(Ok(()), |pace| gate.tokens.take(pace, Instant::now()));
+        taken.map_err(|wait| Refused::Busy(Busy::TooFast(wait)))?;
         gate.running += 1;
         Ok(Running { run, leave: Leave(self.clone()) })
     }
@@ -164,9 +190,23 @@ mod tests {
         let entry = entry(Tool::new("cpu").unwrap().concurrency(1), "run");
         let first = entry.enter().ok().unwrap();
         assert_eq!(*first.function(), "run");
-        assert_eq!(entry.enter().err(), Some(Refused::Busy));
+        assert_eq!(entry.enter().err(), Some(Refused::Busy(Busy::Full)));
         drop(first);
         assert!(entry.enter().is_ok());
+    }
+
+    #[test]
+    fn the_pace_of_a_tool_holds_for_calls_that_could_run() {
+        let entry = entry(Tool::new("cpu").unwrap().concurrency(1).calls_per_minute(2), ());
+        let first = entry.enter().ok().unwrap();
+        assert_eq!(entry.enter().err(), Some(Refused::Busy(Busy::Full)), "takes no token");
+        drop(first);
+        assert!(entry.enter().is_ok());
+        let Some(Refused::Busy(Busy::TooFast(wait))) = entry.enter().err() else {
+            panic!("a third call within a minute")
+        };
+        assert!(wait <= Duration::from_secs(30), "{wait:?}");
+        assert!(entry.enter_again().is_some(), "its user has answered");
     }
 
     #[test]

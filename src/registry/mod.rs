@@ -8,6 +8,7 @@ mod about;
 mod cursor;
 mod entry;
 mod header_param;
+mod hidden;
 mod name;
 mod param;
 mod problem;
@@ -27,8 +28,9 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use about::About;
 pub(crate) use cursor::BadCursor;
-pub(crate) use entry::{Entry, Refused, Running};
+pub(crate) use entry::{Busy, Entry, Refused, Running};
 pub(crate) use header_param::{check as check_headers, decode_sentinel};
+pub(crate) use hidden::Hidden;
 pub use param::{Param, ParamKind};
 pub use prompt::{Prompt, PromptArgument};
 pub(crate) use resource::Place;

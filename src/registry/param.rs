@@ -50,6 +50,7 @@ pub struct Param {
     range: (f64, f64),
     default: Option<String>,
     header: Option<String>,
+    is_secret: bool,
 }
 
 impl Param {
@@ -64,6 +65,7 @@ impl Param {
             range: (f64::NEG_INFINITY, f64::INFINITY),
             default: None,
             header: None,
+            is_secret: false,
         }
     }
 
@@ -105,6 +107,12 @@ impl Param {
         self
     }
 
+    /// A password or the like: audit records show `"***"`, and the schema says `writeOnly`.
+    pub fn secret(mut self) -> Param {
+        self.is_secret = true;
+        self
+    }
+
     /// The schema of this one property.
     fn schema(&self) -> Result<String> {
         check_name("parameter", &self.name)?;
@@ -115,7 +123,13 @@ impl Param {
         }
         self.push_choices(&mut out)?;
         self.push_range(&mut out)?;
+        if self.is_secret {
+            push_raw_member(&mut out, "writeOnly", "true");
+        }
         if let Some(header) = &self.header {
+            if self.is_secret {
+                return Err(self.wrong("is secret, and headers land in logs"));
+            }
             push_text_member(&mut out, "x-mcp-header", header);
         }
         self.push_default(&mut out)?;

@@ -32,6 +32,7 @@ pub struct PromptArgument {
     description: Option<String>,
     is_required: bool,
     choices: Vec<String>,
+    is_secret: bool,
 }
 
 impl PromptArgument {
@@ -42,6 +43,7 @@ impl PromptArgument {
             description: None,
             is_required: false,
             choices: Vec::new(),
+            is_secret: false,
         }
     }
 
@@ -54,6 +56,12 @@ impl PromptArgument {
     /// Refuses the prompt without it.
     pub fn required(mut self) -> PromptArgument {
         self.is_required = true;
+        self
+    }
+
+    /// A password or the like: audit records show `"***"`.
+    pub fn secret(mut self) -> PromptArgument {
+        self.is_secret = true;
         self
     }
 
@@ -89,6 +97,9 @@ impl Prompt {
         if self.arguments.iter().any(|known| known.name == argument.name) {
             let problem = format!("argument {:?} stands twice", argument.name);
             return Err(wrong(&self, &Error::Config(problem)));
+        }
+        if argument.is_secret {
+            self.about.hidden = std::mem::take(&mut self.about.hidden).with(&argument.name);
         }
         self.arguments.push(argument);
         Ok(self)

@@ -9,7 +9,7 @@ use crate::protocol::Revision;
 use crate::registry::about::{About, describe};
 use crate::registry::header_param::{self, HeaderParam};
 use crate::registry::name::check_name;
-use crate::registry::{Listed, Param, Schema, param, wrong};
+use crate::registry::{Hidden, Listed, Param, Schema, param, wrong};
 use crate::uri;
 
 /// The input schema of a tool without arguments, as the specification words it.
@@ -114,6 +114,7 @@ impl Tool {
     }
 
     /// Takes the input schema as JSON Schema text, dialect 2020-12 unless `$schema` says another.
+    /// Audit records do not show the values of properties with `"writeOnly": true`.
     ///
     /// # Errors
     ///
@@ -188,6 +189,9 @@ impl Tool {
             return Err(wrong(&self, &Error::Config("has two input schemas".into())));
         }
         self.input = Input::parse(json, true).map_err(|error| wrong(&self, &error))?;
+        if self.about.hidden != Hidden::All {
+            self.about.hidden = Hidden::of_schema(self.input.schema.value());
+        }
         Ok(self)
     }
 

@@ -17,11 +17,11 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
-    /// `limits.connections` is reached, [`Error::Config`] when the descriptor does not fit. It is
-    /// closed then: a caller that wants to keep it hands over a duplicate. Nothing of `adoption`
+    /// `limits.connections` is reached, [`Error::Denied`] when its address or user is not allowed,
+    /// [`Error::Config`] when the descriptor does not fit. It is closed then: a caller that wants to keep it hands over a duplicate. Nothing of `adoption`
     /// has been called.
     pub fn adopt(&self, fd: OwnedFd, mut adoption: Adoption<'_>) -> Result<()> {
-        self.let_in(|| Ok((adoption.with_descriptor(fd, &self.core.env)?, ())))
+        self.let_in(|| Ok((adoption.with_descriptor(fd, &self.core)?, ())))
     }
 
     /// Opens a connection whose bytes the host carries. `ready` says when the host should look at
@@ -30,9 +30,9 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
-    /// `limits.connections` is reached.
+    /// `limits.connections` is reached, [`Error::Denied`] when its address is not allowed.
     pub fn open_pump(&self, mut adoption: Adoption<'_>, ready: Option<ReadyFn>) -> Result<Pump> {
-        self.let_in(|| adoption.with_pump(ready, &self.core.env))
+        self.let_in(|| adoption.with_pump(ready, &self.core))
     }
 
     /// Takes a request that the host's own HTTP server has parsed; the body follows in pieces.

@@ -29,6 +29,13 @@ impl Server {
         self.core.auth.set(keys)
     }
 
+    /// Takes back what [`Hooks::check_key`](crate::Hooks::check_key) has said of the keys of
+    /// `principal`, or of everybody: the host is asked again with the next request, and streams and
+    /// WebSockets that were opened with them end.
+    pub fn forget_keys(&self, principal: Option<&str>) {
+        self.core.auth.forget(principal);
+    }
+
     /// Adds one key to those of the host.
     ///
     /// # Errors

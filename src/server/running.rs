@@ -146,6 +146,10 @@ impl Running {
                     }
                     None => return,
                 };
+                // Before it takes anybody's place, and without a word: who scans is told nothing.
+                if core.allow_list.check(&from.1).is_err() {
+                    continue;
+                }
                 let Some(executor) = executor.upgrade() else { return };
                 let Some(slot) = OpenConnections::enter(&open, &core) else {
                     executor.spawn(turn_away(from.0)).detach();

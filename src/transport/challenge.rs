@@ -3,12 +3,16 @@
 use http_types::Response;
 
 use crate::auth::Denial;
-use crate::http::response::{set_header, text};
+use crate::http::response::{RETRY_SECS, set_header, text};
 
 /// The answer to a request without the right key.
 pub(super) fn denied(denial: Denial, server_name: &str) -> Response {
     // For people: a JSON-RPC error would say that the message had been read.
     let mut response = text(denial.status(), denial.reason());
+    if denial == Denial::Unchecked {
+        set_header(&mut response, "retry-after", RETRY_SECS);
+        return response;
+    }
     let mut challenge = format!("Bearer realm=\"{}\"", quotable(server_name));
     if let Some(error) = denial.error() {
         challenge += &format!(", error=\"{error}\"");

@@ -35,10 +35,8 @@ impl Grant {
 }
 
 /// Adds the permission to a refusal, so that a page can read why.
-pub(super) fn allow(response: &mut Response, head: &Head) {
-    if response.status() != StatusCode::Forbidden
-        && let Some(grant) = Grant::of(head)
-    {
+pub(super) fn allow(response: &mut Response, grant: Option<&Grant>) {
+    if let Some(grant) = grant.filter(|_| response.status() != StatusCode::Forbidden) {
         grant.apply(response);
     }
 }

@@ -7,10 +7,12 @@ use http_types::{Method, Response, StatusCode};
 use super::event_stream::StreamSlot;
 use super::text_channel::{TextChannel, subprotocol};
 use super::{answer, challenge, cors, legacy, sse, streamable, websocket};
+use crate::allow_list::TurnedAway;
+use crate::auth::{Checked, Denial};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
-use crate::http::{Head, Incoming, Outcome, Peer, Service, Version};
+use crate::http::{Admission, Head, Incoming, Outcome, Peer, Service, Version};
 use crate::policy::{Denied, METHODS, Policy, Route};
 use crate::protocol::{Revision, is_modern_header};
 
@@ -37,10 +39,12 @@ impl Endpoint {
         peer: &Peer,
     ) -> Result<(TextChannel, Option<&'static str>)> {
         let counters = &self.core.env.counters;
-        let admitted = match head {
+        let turned_away = |_| Error::denied(StatusCode::Forbidden, TurnedAway::REASON);
+        let admitted = self.core.allow_list.check(peer).map_err(turned_away);
+        let admitted = admitted.and_then(|()| match head {
             Some(head) => self.check_handshake(head, peer),
             None => self.check_key(None, peer),
-        };
+        });
         let peer = admitted.inspect_err(|_| counters.requests_refused.up())?;
         if head.is_some() {
             counters.requests.up();
@@ -71,9 +75,29 @@ impl Endpoint {
         self.check_key(Some(head), peer)
     }
 
+    /// Checks all that a head tells before its body is read.
+    fn check(&self, head: &Head, peer: &Peer) -> std::result::Result<Checked, Response> {
+        let core = &self.core;
+        self.policy.check(head, peer.is_unix).map_err(refusal)?;
+        core.allow_list.check(peer).map_err(|_| turned_away())?;
+        // A preflight carries no key, and its answer is the same for everybody.
+        if head.method == Method::Options {
+            return Ok(Checked::Now(Ok(peer.clone())));
+        }
+        Ok(core.auth.check(Some(head), peer))
+    }
+
+    /// Whoever writes the answer to the handshake does it at once, so nobody can be waited for.
     fn check_key(&self, head: Option<&Head>, peer: &Peer) -> Result<Peer> {
-        let checked = self.core.auth.check(head, peer);
-        checked.map_err(|denial| Error::denied(denial.status(), denial.reason()))
+        match self.core.auth.check(head, peer) {
+            Checked::Now(checked) => {
+                checked.map_err(|denial| Error::denied(denial.status(), denial.reason()))
+            }
+            Checked::Later(_) => {
+                let reason = "the program must check this key before it opens the peer";
+                Err(Error::denied(StatusCode::ServiceUnavailable, reason))
+            }
+        }
     }
 
     fn route(&self, incoming: Incoming, route: Route) -> Outcome {
@@ -112,25 +136,35 @@ impl Endpoint {
 }
 
 impl Service for Endpoint {
-    fn admit(&self, head: &Head, peer: &Peer) -> std::result::Result<Peer, Response> {
-        let core = &self.core;
-        let check = || {
-            self.policy.check(head, peer.is_unix).map_err(refusal)?;
-            // A preflight carries no key, and its answer is the same for everybody.
-            if head.method == Method::Options {
-                return Ok(peer.clone());
-            }
-            let checked = core.auth.check(Some(head), peer);
-            let peer = checked.map_err(|denial| challenge::denied(denial, core.identity.name()))?;
-            match head.method {
-                Method::Post => streamable::admit(head).map(|()| peer),
-                _ => Ok(peer),
+    fn admit(&self, head: &Head, peer: &Peer) -> Admission {
+        let grant = cors::Grant::of(head);
+        let checked = match self.check(head, peer) {
+            Ok(checked) => checked,
+            Err(mut response) => {
+                cors::allow(&mut response, grant.as_ref());
+                return Admission::Now(Err(response));
             }
         };
-        check().map_err(|mut response| {
-            cors::allow(&mut response, head);
-            response
-        })
+        // Said to those alone who may come in.
+        let form = match head.method {
+            Method::Post => streamable::admit(head),
+            _ => Ok(()),
+        };
+        let core = self.core.clone();
+        let conclude = move |checked: std::result::Result<Peer, Denial>| {
+            let admitted =
+                checked.map_err(|denial| challenge::denied(denial, core.identity.name()));
+            admitted.and_then(|peer| form.map(|()| peer)).map_err(|mut response| {
+                cors::allow(&mut response, grant.as_ref());
+                response
+            })
+        };
+        match checked {
+            Checked::Now(checked) => Admission::Now(conclude(checked)),
+            Checked::Later(checked) => {
+                Admission::Later(Box::pin(async move { conclude(checked.await) }))
+            }
+        }
     }
 
     fn respond(&self, incoming: Incoming) -> Outcome {
@@ -150,6 +184,13 @@ impl Service for Endpoint {
             upgrade => upgrade,
         }
     }
+}
+
+/// What a peer hears that has come through a door: our own listener does not talk to it.
+fn turned_away() -> Response {
+    let mut response = text(StatusCode::Forbidden, TurnedAway::REASON);
+    close_after(&mut response);
+    response
 }
 
 fn refusal(Denied { status, reason }: Denied) -> Response {

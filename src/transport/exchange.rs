@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use http_types::{Response, StatusCode};
 
-use super::challenge;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
+use super::{challenge, revoked};
+use crate::core::Core;
 use crate::env::Env;
 use crate::http::Final;
+use crate::http::Peer;
 use crate::http::response::{STOPPING, json, response, set_header, text};
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::code;
@@ -94,6 +96,11 @@ impl Exchange {
             order: Mutex::default(),
             challenge: OnceLock::new(),
         })
+    }
+
+    /// Has the exchange end when the key of `peer` does not let anybody in any more.
+    pub(super) fn end_with_key(&self, core: &Core, peer: &Peer) {
+        revoked::watch(core, peer, &self.outbox);
     }
 
     /// What happens to the work when the client of this exchange leaves.
@@ -322,7 +329,8 @@ fn closed(why: Close) -> Response {
     match why {
         // Cancelled by its own client, which no longer reads the answer.
         Close::Done => response(StatusCode::Accepted),
-        Close::Session | Close::Revoked => text(StatusCode::NotFound, "the session has ended"),
+        Close::Session => text(StatusCode::NotFound, "the session has ended"),
+        Close::Revoked => text(StatusCode::Unauthorized, "this key is not valid any more"),
         Close::Shutdown | Close::Overflow => text(StatusCode::ServiceUnavailable, STOPPING),
     }
 }

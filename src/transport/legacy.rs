@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::exchange::{Exchange, Form};
 use super::message::Origin;
-use super::{answer, batch, message};
+use super::{answer, batch, message, revoked};
 use crate::core::Core;
 use crate::http::response::{response, set_header, text};
 use crate::http::{Final, Incoming, Outcome};
@@ -76,6 +76,7 @@ pub(super) fn post(
         return Outcome::respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
+    exchange.end_with_key(core, &incoming.peer);
     message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
     answer::conclude_legacy(exchange)
 }
@@ -110,6 +111,7 @@ pub(super) fn batch(
         return Outcome::respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
+    exchange.end_with_key(core, &incoming.peer);
     Batch::run(core, &session, items, &Origin::post(incoming, exchange.clone()));
     answer::conclude_legacy(exchange)
 }
@@ -130,6 +132,7 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         return Outcome::respond(answer::no_stream());
     };
     let outbox = Outbox::new(core.env.clone(), WhenFull::DropNotifications);
+    revoked::watch(core, &incoming.peer, &outbox);
     let attached = |stream: u32| {
         let (session, outbox) = (session.clone(), outbox.clone());
         let presence = Presence::Attached { session, stream, outbox: outbox.clone() };

@@ -17,6 +17,7 @@ pub(super) struct Origin {
     pub(super) sink: Arc<dyn ReplySink>,
     pub(super) transport: &'static str,
     pub(super) remote: Arc<str>,
+    pub(super) uid: Option<u32>,
     pub(super) principal: Option<Arc<str>>,
     pub(super) scopes: Scopes,
 }
@@ -31,6 +32,7 @@ impl Origin {
             sink,
             transport,
             remote: peer.address.clone(),
+            uid: peer.user.map(|user| user.uid),
             principal: peer.principal.clone(),
             scopes: peer.scopes.clone(),
         }
@@ -95,6 +97,7 @@ pub(super) fn run(
         sink: origin.sink.clone(),
         transport: origin.transport,
         remote: origin.remote.clone(),
+        uid: origin.uid,
         principal: origin.principal.clone(),
         scopes: origin.scopes.clone(),
         mismatch: None,

@@ -19,6 +19,7 @@ mod legacy;
 mod message;
 mod metered;
 mod modern;
+mod revoked;
 mod sse;
 mod streamable;
 mod text_channel;

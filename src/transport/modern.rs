@@ -45,6 +45,7 @@ pub(super) fn post(
     }
     let form = if is_listen { Form::Stream } else { form };
     let exchange = Exchange::modern(&core.env, form);
+    exchange.end_with_key(core, &incoming.peer);
     let scope: Arc<InFlight> = Arc::default();
     let request = Request {
         id,
@@ -57,6 +58,7 @@ pub(super) fn post(
         sink: exchange.clone(),
         transport: "http",
         remote: incoming.peer.address.clone(),
+        uid: incoming.peer.user.map(|user| user.uid),
         principal: incoming.peer.principal.clone(),
         scopes: incoming.peer.scopes.clone(),
         mismatch,

@@ -8,6 +8,7 @@ use super::answer;
 use super::duplex::{self, SharedStream};
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::message::Origin;
+use super::revoked;
 use crate::core::Core;
 use crate::http::response::{response, text};
 use crate::http::{Head, Incoming, Outcome};
@@ -40,6 +41,7 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
         }
     };
     core.changes.subscribe(Arc::downgrade(&session) as _);
+    revoked::watch(core, &incoming.peer, &outbox);
     let presence = Presence::Session { core: core.clone(), id: session.id.clone() };
     let mut body = EventStream::new(&core.env, outbox, presence, slot);
     // Relative, so that it stays on the origin that the client chose, whatever proxies do.

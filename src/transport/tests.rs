@@ -8,7 +8,7 @@ use http_types::{Method, Response, StatusCode};
 use super::Endpoint;
 use crate::core::{Core, Options};
 use crate::env::Env;
-use crate::http::{Head, Incoming, Outcome, ParsedRequest, Peer, Service};
+use crate::http::{Admission, Head, Incoming, Outcome, ParsedRequest, Peer, Service};
 use crate::identity::Identity;
 use crate::limits::Limits;
 
@@ -44,7 +44,7 @@ fn send(
     let head = Head::opening(&request, &Env::new(Limits::default())).unwrap();
     let principal = principal.map(Arc::from);
     let peer = Peer { principal, ..Peer::at("test".into(), false) };
-    let peer = endpoint.admit(&head, &peer).unwrap();
+    let Admission::Now(Ok(peer)) = endpoint.admit(&head, &peer) else { panic!("refused") };
     let incoming = Incoming { head, body: body.into(), peer };
     match endpoint.respond(incoming) {
         Outcome::Respond(answer) => answer.into(),

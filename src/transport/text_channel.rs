@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use super::duplex::{self, SharedStream};
 use super::event_stream::StreamSlot;
 use super::message::Origin;
-use crate::auth::Issued;
+use super::revoked;
+use crate::auth::Pass;
 use crate::core::Core;
 use crate::env::Env;
 use crate::error;
@@ -35,8 +36,9 @@ pub(crate) struct TextChannel {
     session: Arc<Session>,
     outbox: Arc<Outbox>,
     origin: Origin,
-    /// What let the peer in; it must still do so when a message comes.
-    key: Option<Arc<Issued>>,
+    /// What let the peer in; it must still do so when a message comes, also within the moment
+    /// until the channel hears that it does not.
+    key: Option<Arc<Pass>>,
     _slot: StreamSlot,
 }
 
@@ -55,6 +57,7 @@ impl TextChannel {
         let session = core.sessions.open(link, peer.principal.clone())?;
         core.changes.subscribe(Arc::downgrade(&session) as _);
         core.env.counters.websockets.up();
+        revoked::watch(core, peer, &outbox);
         let origin = Origin::of(peer, "websocket", Arc::new(SharedStream(outbox.clone())));
         let (env, core, key) = (core.env.clone(), Arc::downgrade(core), peer.key.clone());
         Ok(TextChannel { env, core, session, outbox, origin, key, _slot: slot })

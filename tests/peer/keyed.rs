@@ -5,7 +5,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use emcp::{
-    Adoption, Error, Hooks, Identity, Key, Limits, Options, ParsedRequest, Server, Tool, ToolResult,
+    Adoption, Error, Hooks, Identity, Key, KeyCheck, Limits, Options, ParsedRequest, Server, Tool,
+    ToolResult,
 };
 use serde_json::json;
 
@@ -87,8 +88,16 @@ pub(crate) const WAYS: [Way; 10] = [
 
 /// A server with the three keys.
 pub(crate) fn keyed(options: Options) -> Keyed {
+    asking(options, Limits::default(), None)
+}
+
+/// What a host says of keys that are none of the three.
+pub(crate) type CheckKey = Box<dyn Fn(KeyCheck) + Send + Sync>;
+
+/// The same with a host that may be asked about other keys.
+pub(crate) fn asking(options: Options, limits: Limits, check_key: Option<CheckKey>) -> Keyed {
     let identity = Identity { name: "guarded".into(), version: "1".into(), ..Identity::default() };
-    let server = Arc::new(Server::new(identity, in_mode(options), Limits::default()).unwrap());
+    let server = Arc::new(Server::new(identity, in_mode(options), limits).unwrap());
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let (log, audit) = (heard.clone(), heard.clone());
     let hooks = Hooks {
@@ -98,6 +107,7 @@ pub(crate) fn keyed(options: Options) -> Keyed {
         audit: Some(Box::new(move |record| {
             audit.lock().unwrap().push(format!("{record:?}"));
         })),
+        check_key,
         ..Hooks::default()
     };
     server.set_hooks(hooks).unwrap();

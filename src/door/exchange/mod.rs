@@ -83,7 +83,7 @@ impl HttpExchange {
         };
         exchange.note_piece(is_last);
         match gathering.push(piece, is_last) {
-            Ok(()) if is_last => exchange.finish(*gathering)?,
+            Ok(()) if is_last => exchange.finish(gathering)?,
             Ok(()) => {
                 exchange.put(Stage::Gathering(gathering))?;
             }

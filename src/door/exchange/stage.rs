@@ -15,6 +15,8 @@ use crate::http::{
 pub(super) enum Stage {
     /// Pieces of the body.
     Gathering(Box<Gathering>),
+    /// Those who are asked whether the whole request may come in.
+    Asking(Box<Gathering>),
     /// The reply. Dropping it tells the layers above that the client has gone.
     Waiting { reply: BoxFuture<Final>, half_close: HalfClose },
     /// The host, which has not taken everything yet, or has.
@@ -74,6 +76,13 @@ impl Stage {
         cx: &mut Context<'_>,
     ) -> Stage {
         match self {
+            Stage::Asking(mut gathering) => match gathering.poll_admitted(cx) {
+                Poll::Ready(Ok(())) => {
+                    Stage::of(gathering.finish(), method, env).progress(method, env, cx)
+                }
+                Poll::Ready(Err(response)) => Stage::answered(response, method, env),
+                Poll::Pending => Stage::Asking(gathering),
+            },
             Stage::Waiting { mut reply, half_close } => match poll_reply(&mut reply, env, cx) {
                 Poll::Ready(answer) => {
                     drop(reply);
@@ -88,7 +97,7 @@ impl Stage {
     /// Tells whether `settled` has nothing left to do.
     pub(super) fn is_settled(&self) -> bool {
         match self {
-            Stage::Gathering(_) | Stage::Waiting { .. } => false,
+            Stage::Gathering(_) | Stage::Asking(_) | Stage::Waiting { .. } => false,
             Stage::Answered(unframed, upgrade) => unframed.is_detached() && upgrade.is_none(),
             _ => true,
         }
@@ -98,8 +107,12 @@ impl Stage {
     /// and nothing in it belongs to the server any more.
     pub(super) fn settled(self, method: Option<Method>, env: &Arc<Env>) -> Stage {
         let mut cx = Context::from_waker(Waker::noop());
+        // Not asked any more: what came in now would find a server that has ended.
+        if matches!(self, Stage::Asking(_)) {
+            return Stage::stopping(env);
+        }
         match self.progress(method, env, &mut cx) {
-            Stage::Gathering(_) | Stage::Waiting { .. } => Stage::stopping(env),
+            Stage::Gathering(_) | Stage::Asking(_) | Stage::Waiting { .. } => Stage::stopping(env),
             Stage::Answered(mut unframed, _) => {
                 unframed.cut_off(env);
                 Stage::Answered(unframed, None)

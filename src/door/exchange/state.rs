@@ -178,8 +178,12 @@ impl Exchange {
     }
 
     /// Answers a whole request.
-    pub(super) fn finish(&self, gathering: Gathering) -> Result<()> {
+    pub(super) fn finish(&self, gathering: Box<Gathering>) -> Result<()> {
         self.bell.alarm.clear();
+        if !gathering.is_admitted() && !self.exchanges.is_closed() {
+            self.expect_host();
+            return self.put(Stage::Asking(gathering)).map(drop);
+        }
         let outcome = gathering.finish();
         let stage = if self.exchanges.is_closed() {
             // It may have been let in behind the back of the server's end.
@@ -303,7 +307,10 @@ impl Exchange {
 
     /// Answers a request that is not complete: the server stops.
     pub(super) fn refuse_rest(&self) {
-        self.cut_short(|_| Stage::stopping(&self.env));
+        self.cut_short(|stage| match stage {
+            Stage::Gathering(_) | Stage::Asking(_) => Some(Stage::stopping(&self.env)),
+            _ => None,
+        });
     }
 
     /// Cuts the exchange off from the server, which has ended. Who is at work with it does the same
@@ -332,9 +339,15 @@ impl Exchange {
         if !self.bell.alarm.is_due() {
             return;
         }
-        self.cut_short(|gathering| Stage::answered(gathering.late(), self.method, &self.env));
+        self.cut_short(|stage| match stage {
+            Stage::Gathering(gathering) => {
+                Some(Stage::answered(gathering.late(), self.method, &self.env))
+            }
+            _ => None,
+        });
         let mut state = self.lock();
-        let is_idle = matches!(state.stage, Stage::Waiting { .. } | Stage::Answered(..));
+        let is_idle =
+            matches!(state.stage, Stage::Asking(_) | Stage::Waiting { .. } | Stage::Answered(..));
         if !self.bell.alarm.is_due() || !is_idle || !state.stage.is_open() {
             return;
         }
@@ -343,15 +356,14 @@ impl Exchange {
         self.lose(state);
     }
 
-    /// Ends the body before its time with the answer that `make` gives.
-    fn cut_short(&self, make: impl FnOnce(&Gathering) -> Stage) {
+    /// Ends the request before its time with the answer that `make` gives, if it does.
+    fn cut_short(&self, make: impl FnOnce(&Stage) -> Option<Stage>) {
         let mut state = self.lock();
-        let Stage::Gathering(gathering) = &state.stage else { return };
-        let stage = make(gathering);
-        let gathering = std::mem::replace(&mut state.stage, stage);
+        let Some(stage) = make(&state.stage) else { return };
+        let before = std::mem::replace(&mut state.stage, stage);
         self.expect_host();
         drop(state);
-        drop(gathering);
+        drop(before);
         self.bell.ready.waker().wake_by_ref();
     }
 

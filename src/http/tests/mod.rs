@@ -20,11 +20,11 @@ use std::time::Duration;
 use async_io::{Async, Timer, block_on};
 use futures_lite::io::{AsyncBufRead, AsyncRead, Cursor};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use http_types::{Body, Method, Response, StatusCode};
+use http_types::{Body, Method, StatusCode};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::response::{close_after, event_stream, json, response, text};
-use super::{HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, serve};
+use super::{Admission, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, serve};
 use crate::env::Env;
 use crate::limits::Limits;
 use crate::stats::Stats;
@@ -40,11 +40,11 @@ struct Fake {
 }
 
 impl Service for Fake {
-    fn admit(&self, head: &Head, peer: &Peer) -> Result<Peer, Response> {
+    fn admit(&self, head: &Head, peer: &Peer) -> Admission {
         match head.path.as_str() {
-            "/refuse" => Err(text(StatusCode::Unauthorized, "send a token")),
+            "/refuse" => Admission::Now(Err(text(StatusCode::Unauthorized, "send a token"))),
             "/panic-early" => panic!("on purpose"),
-            _ => Ok(peer.clone()),
+            _ => Admission::Now(Ok(peer.clone())),
         }
     }
 
