@@ -24,6 +24,7 @@ mod dispatch;
 mod door;
 mod env;
 mod error;
+mod file;
 mod held;
 mod hooks;
 mod host_queue;
