@@ -52,6 +52,8 @@ mod shield;
 mod stats;
 mod sync;
 mod task;
+#[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
+mod tls;
 mod transport;
 mod uri;
 
@@ -80,4 +82,6 @@ pub use registry::{
 pub use secret::Secret;
 pub use server::Server;
 pub use stats::Stats;
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;
 pub use transport::Closing;

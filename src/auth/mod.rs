@@ -3,6 +3,7 @@
 //! Place in the flow: between `policy` and the body. Reads heads, never a body; knows no session
 //! and no method. Whom the host has authenticated itself is not asked for a key.
 
+mod certificate;
 mod credential;
 mod denial;
 mod file;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
+pub(crate) use certificate::ClientCertificate;
 pub(crate) use denial::Denial;
 use file::{KeyFile, News};
 pub use key::Key;
@@ -80,6 +82,12 @@ impl Auth {
         self.is_needed.load(Relaxed)
     }
 
+    /// From here on callers need a key, or what stands for one.
+    #[cfg(feature = "tls")]
+    pub(crate) fn require(&self) {
+        self.is_needed.store(true, Relaxed);
+    }
+
     /// Puts `keys` in the place of those that the host has given before.
     ///
     /// # Errors
@@ -143,14 +151,22 @@ impl Auth {
         head: Option<&Head>,
         peer: &Peer,
     ) -> std::result::Result<Peer, Denial> {
-        if !self.is_needed() || peer.principal.is_some() {
+        if peer.principal.is_some() {
             return Ok(peer.clone());
+        }
+        if !self.is_needed() {
+            return Ok(certificate::named(peer, Scopes::default()));
         }
         let found = head.map_or(Ok(None), |head| credential::find(head, self.in_query));
         let credential = match found {
             Ok(Some(credential)) => credential,
-            Ok(None) if self.trust_unix && peer.is_unix => return Ok(peer.clone()),
-            Ok(None) => return Err(self.denied(Denial::Missing, peer, None)),
+            Ok(None) if self.trust_unix && peer.is_unix => {
+                return Ok(certificate::named(peer, Scopes::default()));
+            }
+            Ok(None) => match certificate::scopes_without_key(peer) {
+                Some(scopes) => return Ok(certificate::named(peer, scopes)),
+                None => return Err(self.denied(Denial::Missing, peer, None)),
+            },
             Err(denial) => return Err(self.denied(denial, peer, None)),
         };
         let ring = self.ring();
@@ -162,11 +178,10 @@ impl Auth {
             return Err(self.denied(Denial::Expired, peer, Some(key.name())));
         }
         Ok(Peer {
-            address: peer.address.clone(),
-            is_unix: peer.is_unix,
             principal: Some(key.principal()),
             scopes: key.granted(),
             key: Some(issued.clone()),
+            ..peer.clone()
         })
     }
 

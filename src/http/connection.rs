@@ -86,6 +86,17 @@ pub(crate) fn serve_upgraded(
     })
 }
 
+/// Answers 400 to a connection that is not for us to serve.
+#[cfg(feature = "tls")]
+pub(crate) async fn refuse(socket: Socket, message: &'static str, env: Arc<Env>) {
+    let reject = Reject::malformed(message);
+    reject.counter(&env.counters).up();
+    let mut wire = Wire::new(socket, Vec::new(), env);
+    if wire.write_all(&reject.to_bytes()).await.is_ok() {
+        wire.linger(0).await;
+    }
+}
+
 struct Connection {
     wire: Wire,
     peer: Peer,

@@ -36,6 +36,8 @@ use std::sync::Arc;
 use http_types::{Request, Response};
 
 pub(crate) use ask::poll_reply;
+#[cfg(feature = "tls")]
+pub(crate) use connection::refuse;
 pub(crate) use connection::{serve, serve_upgraded};
 pub(crate) use gathering::Gathering;
 pub(crate) use head::Head;
@@ -44,7 +46,7 @@ pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
 
-use crate::auth::{Issued, Scopes};
+use crate::auth::{ClientCertificate, Issued, Scopes};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -62,12 +64,21 @@ pub(crate) struct Peer {
     pub(crate) scopes: Scopes,
     /// The key that let it in.
     pub(crate) key: Option<Arc<Issued>>,
+    /// What it has shown in a TLS handshake with us.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
-        Peer { address, is_unix, principal: None, scopes: Scopes::default(), key: None }
+        Peer {
+            address,
+            is_unix,
+            principal: None,
+            scopes: Scopes::default(),
+            key: None,
+            certificate: None,
+        }
     }
 }
 

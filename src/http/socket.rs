@@ -22,7 +22,7 @@ enum Stream {
     Foreign(Box<dyn Duplex>),
 }
 
-/// A stream that is no socket of ours: TLS of the host, or a pipe in memory. `poll_close` ends our
+/// A stream that is no plain socket: TLS, the host's or ours, or a pipe in memory. `poll_close` ends our
 /// side; the stream itself ends when it is dropped.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
