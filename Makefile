@@ -11,6 +11,8 @@ CARGO ?= cargo
 CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
+# What the library can do beside its core: tls. Empty for a lean one; the header stays the same.
+FEATURES ?= tls
 PORT ?= 19990
 PREFIX ?= /usr/local
 BUILD := build
@@ -28,7 +30,7 @@ PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 all: lib $(PROGRAMS)
 
 lib:
-	$(CARGO) build --release -p emcp-ffi
+	$(CARGO) build --release -p emcp-ffi --features "$(FEATURES)"
 
 # Cargo knows best whether the library is up to date.
 $(EMCP_A) $(EMCP_LIB): lib ;
