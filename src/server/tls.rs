@@ -45,6 +45,9 @@ impl Server {
             let bindings = lock(&self.bindings);
             bindings.iter().filter_map(|binding| binding.tls.clone()).collect()
         };
+        if all.is_empty() {
+            return Ok(());
+        }
         // Read outside the lock, and all of them before the first one is used.
         let read: Vec<_> = all.iter().map(|tls| tls.read()).collect::<Result<_>>()?;
         all.iter().zip(read).for_each(|(tls, credentials)| tls.put(credentials));
