@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use emcp::{Error, Key, Limits, Options, TlsConfig};
-use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, ClientConfig, HandshakeKind};
 use serde_json::json;
 
 use peer::pki::{BOTH, Pki, serial_of};
@@ -213,6 +213,47 @@ fn assert_refused(secure: &Secure, config: Arc<ClientConfig>) {
         assert_eq!(rest(&mut stream), (String::new(), false));
     }
     wait_until(|| secure.host.server.stats().tls_handshakes_failed == failed + 1);
+}
+
+/// Although it has sent a request on top, which nobody reads any more.
+#[test]
+fn a_refused_client_hears_why() {
+    let secure = secure_with(Options::default(), Limits::default(), mutual);
+    let mut stream = secure.shake(secure.pki.client(None, &[&TLS13])).unwrap();
+    send(&mut stream, &call_bytes("who"));
+    let error = std::io::Read::read(&mut stream, &mut [0]).unwrap_err();
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let alert = AlertDescription::CertificateRequired;
+    assert_eq!(cause, Some(&rustls::Error::AlertReceived(alert)), "{error}");
+}
+
+/// A shortened handshake looks at no certificate: none where clients have some, and none behind a
+/// reload.
+#[test]
+fn handshakes_are_shortened_only_where_nobody_has_to_look() {
+    let plain = secure();
+    let config = plain.pki.client(None, BOTH);
+    assert_eq!(kinds(&plain, &config), [HandshakeKind::Full, HandshakeKind::Resumed]);
+    plain.host.server.tls_reload().unwrap();
+    assert_eq!(kinds(&plain, &config)[0], HandshakeKind::Full);
+    let mutual = secure_with(Options::default(), Limits::default(), mutual);
+    let agent = mutual.pki.issue(&["agent.example"], 7, (2020, 2100));
+    for versions in [BOTH, &[&TLS12]] {
+        let config = mutual.pki.client(Some(&agent), versions);
+        assert_eq!(kinds(&mutual, &config), [HandshakeKind::Full; 2]);
+    }
+}
+
+/// How two connections of one client began.
+fn kinds(secure: &Secure, config: &Arc<ClientConfig>) -> [HandshakeKind; 2] {
+    [(); 2].map(|()| {
+        let mut stream = secure.shake(config.clone()).unwrap();
+        // Tickets come behind the handshake.
+        let last = "GET /other HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        send(&mut stream, last);
+        assert!(rest(&mut stream).0.starts_with("HTTP/1.1 404"));
+        stream.conn.handshake_kind().unwrap()
+    })
 }
 
 #[test]

@@ -155,13 +155,13 @@ impl Auth {
             return Ok(peer.clone());
         }
         if !self.is_needed() {
-            return Ok(certificate::named(peer, Scopes::default()));
+            return Ok(certificate::named(peer, peer.scopes.clone()));
         }
         let found = head.map_or(Ok(None), |head| credential::find(head, self.in_query));
         let credential = match found {
             Ok(Some(credential)) => credential,
             Ok(None) if self.trust_unix && peer.is_unix => {
-                return Ok(certificate::named(peer, Scopes::default()));
+                return Ok(certificate::named(peer, peer.scopes.clone()));
             }
             Ok(None) => match certificate::scopes_without_key(peer) {
                 Some(scopes) => return Ok(certificate::named(peer, scopes)),

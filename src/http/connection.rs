@@ -97,6 +97,12 @@ pub(crate) async fn refuse(socket: Socket, message: &'static str, env: Arc<Env>)
     }
 }
 
+/// Ends a connection so that its client can read what it was told last.
+#[cfg(feature = "tls")]
+pub(crate) async fn part_with(socket: Socket, env: Arc<Env>) {
+    Wire::new(socket, Vec::new(), env).linger(0).await;
+}
+
 struct Connection {
     wire: Wire,
     peer: Peer,

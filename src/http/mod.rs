@@ -37,7 +37,7 @@ use http_types::{Request, Response};
 
 pub(crate) use ask::poll_reply;
 #[cfg(feature = "tls")]
-pub(crate) use connection::refuse;
+pub(crate) use connection::{part_with, refuse};
 pub(crate) use connection::{serve, serve_upgraded};
 pub(crate) use gathering::Gathering;
 pub(crate) use head::Head;

@@ -40,7 +40,9 @@ impl TlsConfig {
     /// Checks that its parts fit together; the answer is what a certificate grants instead of a key.
     pub(super) fn check(&self) -> Result<Option<Scopes>> {
         if self.client_ca.is_none() && (self.client_optional || self.client_scopes.is_some()) {
-            return Err(Error::Config("tls asks no client for a certificate: client_ca".into()));
+            return Err(Error::Config(
+                "client_ca is missing: no client is asked for a certificate".into(),
+            ));
         }
         self.client_scopes.as_deref().map(Scopes::parse).transpose()
     }

@@ -62,10 +62,12 @@ impl Tls {
         let accepting = TlsAcceptor::from(server).accept_with(opened, |session| {
             session.set_buffer_limit(Some(BUFFER_BYTES));
         });
-        let stream = match in_time(accepting, &alarm, drain).await {
+        let stream = match in_time(accepting.into_fallible(), &alarm, drain).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+            Ok(Err((error, opened))) => {
                 self.failed(&peer, env, &failure::reason(&error));
+                // The alert is out; what the client has sent on top would reset it.
+                http::part_with(opened.into_socket(), env.clone()).await;
                 return None;
             }
             Err(Cut::Late) => {

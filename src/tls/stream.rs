@@ -19,6 +19,11 @@ impl Opened {
     pub(super) fn new(first: u8, socket: Socket) -> Opened {
         Opened { first: Some(first), socket }
     }
+
+    /// The socket, once nobody needs its first byte any more.
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
+    }
 }
 
 impl AsyncRead for Opened {
