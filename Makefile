@@ -14,6 +14,8 @@ CARGO ?= cargo
 CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
+# What the library can do beside its core: tls. Empty for a lean one; the header stays the same.
+FEATURES ?= tls
 PORT ?= 19990
 PREFIX ?= /usr/local
 BUILD := build
@@ -31,7 +33,7 @@ PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 all: lib $(PROGRAMS)
 
 lib:
-	$(CARGO) build --release -p emcp-ffi
+	$(CARGO) build --release -p emcp-ffi --features "$(FEATURES)"
 
 # Cargo knows best whether the library is up to date.
 $(EMCP_A) $(EMCP_LIB): lib ;
@@ -94,6 +96,7 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) clippy --workspace --all-targets --features "$(FEATURES)" -- -D warnings
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --locked --target-dir target \
 	  --bin smoke --bin echo -- -D warnings
@@ -104,12 +107,20 @@ HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras batches ca
   hostile_replies hostile_requests isolation list_changed modern pre_checks replies resource_uris \
   sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket
 
+# What is done once more with every connection under TLS, and the tests of TLS itself.
+UNDER_TLS_TESTS := cancellation replies sse transcripts unfinished websocket
+TLS_TESTS := tls tls_trouble
+
 # The C layer's tests compare the header and the exported symbols with the built library.
 test-rust: lib
-	EMCP_SO=$(abspath $(EMCP_LIB)) $(CARGO) test --workspace
+	EMCP_SO=$(abspath $(EMCP_LIB)) $(CARGO) test --workspace --features "$(FEATURES)"
 	for mode in host0 host1; do \
-	  EMCP_TEST_RUN=$$mode $(CARGO) test -p emcp $(HOST_MODE_TESTS:%=--test %) || exit 1; \
+	  EMCP_TEST_RUN=$$mode $(CARGO) test -p emcp --features "$(FEATURES)" \
+	    $(HOST_MODE_TESTS:%=--test %) $(if $(findstring tls,$(FEATURES)),$(TLS_TESTS:%=--test %)) \
+	    || exit 1; \
 	done
+	$(if $(findstring tls,$(FEATURES)),EMCP_TEST_TLS=1 $(CARGO) test -p emcp \
+	  --features "$(FEATURES)" $(UNDER_TLS_TESTS:%=--test %))
 
 conformance: $(BUILD)/conformance-host conformance-suite
 	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules

@@ -401,6 +401,76 @@ int32_t emcp_stop(emcp_server *server);
 void emcp_destroy(emcp_server *server);
 
 /* ---------------------------------------------------------------------------------------------- */
+/* TLS on the listeners                                                                           */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* For clients on other machines, without a proxy. TLS 1.2 and 1.3, one certificate for each
+ * listener, and HTTP/1.1 over it: keys, Host, Origin and every transport are as without. When the
+ * certificate is renewed, call emcp_tls_reload(); a daemon does so where it handles SIGHUP, in its
+ * loop and not in the signal handler. docs/tls.md says more.
+ *
+ * A library that was built without TLS has these functions too, and each returns
+ * EMCP_E_UNSUPPORTED. */
+
+/* With client_ca: clients may come without a certificate. One that is shown must be good. */
+#define EMCP_TLS_CLIENT_OPTIONAL 1
+/* With client_ca: a certificate stands in the place of a key, and its holder has client_scopes.
+ * From then on whoever has neither stays outside, on the other listeners too. */
+#define EMCP_TLS_CLIENT_IS_KEY 2
+#define EMCP_TLS_KEY_SHARED 4 /* Others than its owner may have rights to the key file. */
+
+/* TLS of one listener. Prepare it with EMCP_INIT. All files are PEM; their names are copied. */
+typedef struct emcp_tls {
+    uint32_t size; /* sizeof(emcp_tls); EMCP_INIT sets it. */
+    uint32_t flags; /* EMCP_TLS_*. */
+    /* File of the certificate, and behind it in the same file those that lead to a root which
+     * clients know. Required. */
+    const char *certificate;
+    /* File of its private key, not encrypted: PKCS #8, PKCS #1 or SEC 1; RSA of 2048 bits or more,
+     * ECDSA or Ed25519. Required. Nobody but its owner may have rights to it, unless
+     * EMCP_TLS_KEY_SHARED says so. */
+    const char *key;
+    /* File with the certificates of those who vouch for clients. With it every client must show a
+     * certificate. Whoever comes with one and without a key has as principal "cert:" and the first
+     * URI in the certificate, else its first DNS name, else "sha256:" and its fingerprint. It is no
+     * key by itself: see EMCP_TLS_CLIENT_IS_KEY. NULL: clients are asked for none. */
+    const char *client_ca;
+    /* With EMCP_TLS_CLIENT_IS_KEY: what the holder of a certificate may do, comma separated; "*":
+     * everything. NULL: what needs no scope. */
+    const char *client_scopes;
+} emcp_tls;
+
+/* Adds an address to listen on with TLS, before the first start. Addresses are those of
+ * emcp_listen(), and so are the rules for a descriptor.
+ *
+ *     emcp_tls tls;
+ *     EMCP_INIT(&tls);
+ *     tls.certificate = "/etc/sysmond/tls.pem";
+ *     tls.key = "/etc/sysmond/tls.key";
+ *     status = emcp_listen_tls(server, "tcp:0.0.0.0:8443", &tls);
+ *
+ * Reads the files at once: a daemon may give up its rights to them afterwards, and needs them
+ * again for emcp_tls_reload(). A certificate that has expired, or does not count yet, is served
+ * all the same, and the `log` hook hears of it; emcp_tls_certificate_expiry_seconds in
+ * emcp_metrics_text() tells beforehand.
+ *
+ * Returns EMCP_OK; EMCP_E_IO when a file cannot be read; EMCP_E_INVALID when the address or a
+ * file makes no sense, key and certificate do not belong together, others have rights to the key,
+ * or a flag or client_scopes comes without what it needs: emcp_last_error() names the file and
+ * what is wrong; EMCP_E_STATE after the first start; EMCP_E_ABI; EMCP_E_UNSUPPORTED.   Since 0.1 */
+int32_t emcp_listen_tls(emcp_server *server, const char *address, const emcp_tls *tls);
+
+/* Reads the files of all TLS listeners again, at any time. Handshakes from here on use what is in
+ * them; open connections go on as they are.
+ *
+ * All of it or nothing: when something is wrong with one of the files, everything stays as it was.
+ * Reads from disk on the calling thread. Without TLS listeners there is nothing to do.
+ *
+ * Returns EMCP_OK; EMCP_E_IO and EMCP_E_INVALID as emcp_listen_tls(), and EMCP_E_INVALID for a
+ * certificate that has expired or does not count yet; EMCP_E_UNSUPPORTED.   Since 0.1 */
+int32_t emcp_tls_reload(emcp_server *server);
+
+/* ---------------------------------------------------------------------------------------------- */
 /* Who may come in                                                                                */
 /* ---------------------------------------------------------------------------------------------- */
 
@@ -1969,6 +2039,8 @@ int32_t emcp_metrics_text(emcp_server *server, char *buf, size_t cap);
 #define EMCP_E_DENIED -15 /* The client may not come in. */
 #define EMCP_E_CAPABILITY -16 /* The client did not declare what is needed to do that. */
 #define EMCP_E_REFUSED -17 /* The client answered a question with an error. */
+/* The library was built without it. emcp_last_error() says how to build it in. */
+#define EMCP_E_UNSUPPORTED -18
 
 /* Describes a status in a few words, for example "not found". Never NULL, also for numbers that
  * are no status.

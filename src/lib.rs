@@ -25,6 +25,7 @@ mod dispatch;
 mod door;
 mod env;
 mod error;
+mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -55,6 +56,8 @@ mod shield;
 mod stats;
 mod sync;
 mod task;
+#[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
+mod tls;
 mod transport;
 mod uri;
 
@@ -83,4 +86,6 @@ pub use registry::{
 pub use secret::Secret;
 pub use server::Server;
 pub use stats::Stats;
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;
 pub use transport::Closing;

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_io::Async;
 use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
@@ -14,6 +15,7 @@ use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 use crate::allow_list::User;
 use crate::error::{Error, Result};
 use crate::http::{Peer, Socket};
+use crate::tls::Tls;
 
 /// Connections that wait for `accept`. A fleet of clients that reconnects after a restart comes at
 /// once; what does not fit waits for a retry of a whole second. The system has a cap of its own.
@@ -79,9 +81,35 @@ impl Address {
     }
 }
 
+/// An address, and how its connections begin.
+pub(crate) struct Binding {
+    pub(crate) address: Address,
+    /// The handshake; none on plain connections.
+    pub(crate) tls: Option<Arc<Tls>>,
+}
+
+impl Binding {
+    /// Binds and listens.
+    ///
+    /// # Errors
+    /// As for [`Address::bind`].
+    pub(crate) fn bind(&self) -> Result<Listener> {
+        let mut listener = self.address.bind()?;
+        listener.tls = self.tls.clone();
+        Ok(listener)
+    }
+
+    /// When its certificate ends, in seconds since 1970.
+    pub(crate) fn expires(&self) -> Option<u64> {
+        self.tls.as_ref().map(|tls| tls.expires())
+    }
+}
+
 /// A bound address.
 pub(crate) struct Listener {
     inner: Inner,
+    /// The handshake that connections begin with.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// `127.0.0.1:40123`, or the path of a Unix socket.
     pub(crate) address: String,
     /// Removed when the listener closes.
@@ -131,7 +159,8 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<Listener> {
 fn tcp_listener(socket: RawSocket) -> io::Result<Listener> {
     let listener = TcpListener::from(socket);
     let address = listener.local_addr()?.to_string();
-    Ok(Listener { inner: Inner::Tcp(Async::new(listener)?), address, socket_file: None })
+    let inner = Inner::Tcp(Async::new(listener)?);
+    Ok(Listener { inner, tls: None, address, socket_file: None })
 }
 
 fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
@@ -143,7 +172,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     socket.listen(BACKLOG)?;
     let address = path.display().to_string();
     let inner = Inner::Unix(Async::new(UnixListener::from(socket))?);
-    Ok(Listener { inner, address, socket_file: Some(path.into()) })
+    Ok(Listener { inner, tls: None, address, socket_file: Some(path.into()) })
 }
 
 /// Removes a socket file that nobody listens on; a live one and other files stay.
@@ -173,8 +202,8 @@ fn adopt_listener(fd: OwnedFd) -> Result<Listener> {
     if socket.domain().map_err(Error::Io)? != Domain::UNIX {
         return tcp_listener(socket).map_err(Error::Io);
     }
-    let inner = Async::new(UnixListener::from(socket)).map_err(Error::Io)?;
-    Ok(Listener { inner: Inner::Unix(inner), address: "unix".into(), socket_file: None })
+    let inner = Inner::Unix(Async::new(UnixListener::from(socket)).map_err(Error::Io)?);
+    Ok(Listener { inner, tls: None, address: "unix".into(), socket_file: None })
 }
 
 fn named(address: &str, error: &io::Error) -> Error {

@@ -43,6 +43,9 @@ counters! {
     connections_accepted: "counter", "Connections accepted or adopted.";
     connections_refused: "counter", "Connections refused because limits.connections was reached.";
     peers_turned_away: "counter", "Connections and peers refused because of allowed_addresses, allowed_uids or allowed_gids.";
+    tls_handshakes: "counter", "TLS handshakes completed.";
+    tls_handshakes_failed: "counter", "TLS handshakes that came to nothing: no certificate, nothing in common, too slow, no TLS.";
+    tls_certificate_expiry_seconds: "gauge", "When the first certificate of the listeners ends, in seconds since 1970; 0 without TLS.";
     requests: "counter", "HTTP requests read in full.";
     requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, key, method or size.";
     auth_missing: "counter", "Requests refused because they carried no key.";

@@ -8,6 +8,7 @@
 #include "prompts.h"
 #include "resources.h"
 #include "sysmond.h"
+#include "tls.h"
 #include "tools.h"
 #include "watch.h"
 
@@ -36,13 +37,16 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Blocks the signals in this thread and in all that it starts; main waits for them by hand. */
-static sigset_t block_signals(void)
+/* Blocks the signals in this thread and in all that it starts; main waits for them by hand. SIGHUP
+ * has something to do only where there is a certificate to renew. */
+static sigset_t block_signals(const struct options *options)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    if (options->tls_cert)
+        sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     return set;
@@ -84,8 +88,9 @@ static int32_t create_emcp(struct sysmond *sysmond)
     return emcp_keys_file(sysmond->emcp, options->keys);
 }
 
-/* Starts everything but the HTTP port. Returns NULL, or what failed. */
-static const char *start(struct sysmond *sysmond)
+/* Starts everything but the HTTP port, and with TLS that too: then `*listener` becomes -1. Returns
+ * NULL, or what failed. */
+static const char *start(struct sysmond *sysmond, int *listener)
 {
     sysmond->journal = journal_new(sysmond->options->verbose, resources_log_grew, sysmond);
     sysmond->ring = ring_new();
@@ -96,6 +101,11 @@ static const char *start(struct sysmond *sysmond)
     if (create_emcp(sysmond) < 0 || tools_add(sysmond) < 0 || resources_add(sysmond) < 0 ||
         prompts_add(sysmond) < 0)
         return emcp_last_error();
+    if (sysmond->options->tls_cert) {
+        if (tls_listen(sysmond, *listener) < 0)
+            return emcp_last_error();
+        *listener = -1;
+    }
     sysmond->sampler = sampler_start(sysmond->ring, sysmond->alerts, resources_second, sysmond);
     sysmond->watchers = watchers_start(sysmond);
     if (!sysmond->sampler || !sysmond->watchers)
@@ -124,7 +134,8 @@ static void stop(struct sysmond *sysmond)
 static void print_address(const struct options *options, const struct listen_address *address)
 {
     char url[128];
-    snprintf(url, sizeof url, "http://%s:%u/mcp", address->url_host, address->port);
+    const char *scheme = options->tls_cert ? "https" : "http";
+    snprintf(url, sizeof url, "%s://%s:%u/mcp", scheme, address->url_host, address->port);
     printf("listening on %s\n", url);
     if (!options->quiet)
         printf("\nConnect an assistant:\n"
@@ -133,11 +144,13 @@ static void print_address(const struct options *options, const struct listen_add
                "  VS Code        code --add-mcp "
                "'{\"name\":\"sysmond\",\"type\":\"http\",\"url\":\"%s\"}'\n"
                "  MCP Inspector  npx @modelcontextprotocol/inspector --cli %s --method tools/list\n"
-               "\nIn Claude Code then: /mcp__sysmond__diagnose_host, @sysmond:alerts://current\n"
-               "\nStatus page: http://%s:%u/\n",
-               url, url, url, url, address->url_host, address->port);
+               "\nIn Claude Code then: /mcp__sysmond__diagnose_host, @sysmond:alerts://current\n",
+               url, url, url, url);
+    if (!options->quiet && !options->tls_cert)
+        printf("\nStatus page: http://%s:%u/\n", address->url_host, address->port);
     fflush(stdout);
-    if (!address->loopback)
+    bool guarded = options->tls_cert && (options->keys || options->tls_ca);
+    if (!address->loopback && !guarded)
         fprintf(stderr, "sysmond: warning: listening on %s, which other machines can reach, "
                         "without authentication\n", address->host);
 }
@@ -152,27 +165,32 @@ static int serve(const struct options *options, const sigset_t *signals)
         return 1;
     }
     struct sysmond sysmond = {.options = options, .address = &address};
-    const char *problem = start(&sysmond);
+    const char *problem = start(&sysmond, &listener);
     if (problem) {
         fprintf(stderr, "sysmond: cannot start: %s\n", problem);
-        close(listener);
+        if (listener >= 0)
+            close(listener);
         stop(&sysmond);
         return 1;
     }
     const char *hosts = options->any_host ? "*" : options->hosts.len > 0 ? options->hosts.p : "";
-    struct http *http = http_start(listener, sysmond.emcp, hosts, pages_render, &sysmond);
-    if (http) {
+    struct http *http = NULL;
+    if (!options->tls_cert)
+        http = http_start(listener, sysmond.emcp, hosts, pages_render, &sysmond);
+    bool serves = options->tls_cert || http;
+    if (serves) {
         int received;
         print_address(options, &address);
         journal_addf(sysmond.journal, EMCP_LOG_NOTICE, "sysmond", "listening on %s, port %u",
                      address.host, address.port);
-        sigwait(signals, &received);
+        while (sigwait(signals, &received) == 0 && received == SIGHUP)
+            tls_reload(&sysmond);
     } else {
         fprintf(stderr, "sysmond: cannot start: no memory, descriptor or thread for HTTP\n");
     }
     http_stop(http);
     stop(&sysmond);
-    return http ? 0 : 1;
+    return serves ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -180,7 +198,7 @@ int main(int argc, char **argv)
     struct options options;
     int status = options_parse(&options, argc, argv);
     if (status < 0) {
-        sigset_t signals = block_signals();
+        sigset_t signals = block_signals(&options);
         raise_descriptor_limit();
         status = serve(&options, &signals);
     }

@@ -15,6 +15,11 @@ static const char help[] =
     "  --allow-host HOST   accept this name or address in the Host header; repeatable, '*' is any\n"
     "  --keys FILE         want a key from every client of /mcp; a line each: NAME SECRET [scopes=A,B]\n"
     "                      [expires=2027-01-01T00:00:00Z]; silence_alert needs the scope alerts:write\n"
+    "  --tls-cert FILE     speak TLS, with this certificate; without the pages for people then.\n"
+    "                      SIGHUP reads the files again\n"
+    "  --tls-key FILE      its private key, which nobody else may read\n"
+    "  --tls-client-ca FILE\n"
+    "                      let in only who has a certificate that one of these vouches for\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
     "  --read-only         offer nothing that changes anything: no silence_alert\n"
     "  --quiet             print only the line that says where sysmond listens\n"
@@ -22,7 +27,7 @@ static const char help[] =
     "  --help              show this text\n"
     "  --version           show the version\n";
 
-enum { LISTEN = 256, ALLOW_HOST, KEYS, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
+enum { LISTEN = 256, ALLOW_HOST, KEYS, TLS_CERT, TLS_KEY, TLS_CLIENT_CA, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
 
 static int mistake(const char *message, const char *value)
 {
@@ -46,6 +51,15 @@ static int apply(struct options *options, int option)
         if (*optarg == '\0')
             return mistake("--keys needs a file, not", optarg);
         options->keys = optarg;
+        return -1;
+    case TLS_CERT:
+        options->tls_cert = optarg;
+        return -1;
+    case TLS_KEY:
+        options->tls_key = optarg;
+        return -1;
+    case TLS_CLIENT_CA:
+        options->tls_ca = optarg;
         return -1;
     case NAME:
         if (*optarg == '\0')
@@ -79,6 +93,9 @@ int options_parse(struct options *options, int argc, char **argv)
         {"listen", required_argument, NULL, LISTEN},
         {"allow-host", required_argument, NULL, ALLOW_HOST},
         {"keys", required_argument, NULL, KEYS},
+        {"tls-cert", required_argument, NULL, TLS_CERT},
+        {"tls-key", required_argument, NULL, TLS_KEY},
+        {"tls-client-ca", required_argument, NULL, TLS_CLIENT_CA},
         {"name", required_argument, NULL, NAME},
         {"read-only", no_argument, NULL, READ_ONLY},
         {"quiet", no_argument, NULL, QUIET},
@@ -94,6 +111,11 @@ int options_parse(struct options *options, int argc, char **argv)
         if (status >= 0)
             return status;
     }
+    if (!options->tls_cert != !options->tls_key)
+        return mistake("--tls-cert and --tls-key need each other; there is only",
+                       options->tls_cert ? options->tls_cert : options->tls_key);
+    if (options->tls_ca && !options->tls_cert)
+        return mistake("--tls-client-ca needs --tls-cert; there is only", options->tls_ca);
     return optind < argc ? mistake("unexpected argument", argv[optind]) : -1;
 }
 

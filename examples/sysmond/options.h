@@ -11,6 +11,9 @@ struct options {
     const char *name;        /* shown to clients */
     struct text hosts;       /* values of --allow-host, each behind a comma */
     const char *keys;        /* file of keys, or NULL: everybody may come in */
+    const char *tls_cert;    /* file of the certificate, or NULL: plain HTTP */
+    const char *tls_key;     /* file of its key */
+    const char *tls_ca;      /* file of those who vouch for clients, or NULL: no questions asked */
     bool any_host;           /* --allow-host '*' */
     bool read_only, quiet, verbose;
 };

@@ -2,8 +2,6 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use emcp_core::Server;
-
 use crate::failure::{Failure, Result};
 
 /// A duplicate of the host's descriptor `fd` that belongs to emcp; `what` names it in the error.
@@ -24,12 +22,15 @@ pub(crate) fn duplicate(what: &str, fd: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Adds the listening socket of an address `fd:NUMBER`.
-pub(crate) fn listener(server: &Server, number: &str) -> Result<()> {
+/// Has `add` take the listening socket of an address `fd:NUMBER`.
+pub(crate) fn listener(
+    number: &str,
+    add: impl FnOnce(OwnedFd) -> emcp_core::Result<()>,
+) -> Result<()> {
     let fd = number.parse::<u32>().ok().and_then(|fd| i32::try_from(fd).ok());
     let fd =
         fd.ok_or_else(|| Failure::invalid(format!("address \"fd:{number}\": want a number")))?;
-    server.listen_inherited(duplicate("descriptor", fd)?)?;
+    add(duplicate("descriptor", fd)?)?;
     // SAFETY: the header says that the number is emcp's, and it was open above.
     unsafe { libc::close(fd) };
     Ok(())

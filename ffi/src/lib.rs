@@ -33,6 +33,7 @@ pub mod stats;
 pub mod status;
 pub mod task;
 pub mod text;
+pub mod tls;
 pub mod tool;
 
 mod callback;

@@ -67,7 +67,9 @@ pub unsafe extern "C" fn emcp_listen(server: *mut emcp_server, address: *const c
         let address = unsafe { required("address", address)? };
         match address.strip_prefix("fd:") {
             None => server.core.listen(address)?,
-            Some(number) => descriptor::listener(&server.core, number)?,
+            Some(number) => {
+                descriptor::listener(number, |socket| server.core.listen_inherited(socket))?;
+            }
         }
         Ok(EMCP_OK)
     })

@@ -44,6 +44,8 @@ pub const EMCP_E_DENIED: i32 = -15;
 pub const EMCP_E_CAPABILITY: i32 = -16;
 /// The client answered a question with an error.
 pub const EMCP_E_REFUSED: i32 = -17;
+/// The library was built without it. emcp_last_error() says how to build it in.
+pub const EMCP_E_UNSUPPORTED: i32 = -18;
 
 /// Describes a status in a few words, for example "not found". Never NULL, also for numbers that
 /// are no status.
@@ -102,6 +104,7 @@ pub(crate) fn message(status: i32) -> &'static CStr {
         EMCP_E_DENIED => c"not allowed in",
         EMCP_E_CAPABILITY => c"the client cannot do that",
         EMCP_E_REFUSED => c"the client refused to answer",
+        EMCP_E_UNSUPPORTED => c"not built in",
         _ => c"unknown status",
     }
 }

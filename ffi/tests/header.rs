@@ -9,6 +9,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("Text", "text"),
     ("Making a server", "config"),
     ("Running a server", "server"),
+    ("TLS on the listeners", "tls"),
     ("Who may come in", "keys"),
     ("The program's own check of a key", "check"),
     ("The program's own thread", "dispatch"),

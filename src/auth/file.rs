@@ -2,8 +2,7 @@
 //!
 //! Nothing wakes up for it: a look happens when a request comes, at most once a second.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::key::{Key, check_distinct};
 use super::ring::Issued;
 use crate::error::{Error, Result};
+use crate::file::{self, Readers};
 
 /// Least time between two looks.
 const LOOK_TIME: Duration = Duration::from_secs(1);
@@ -19,11 +19,8 @@ const LOOK_TIME: Duration = Duration::from_secs(1);
 /// A change within this time after another one may leave all times of the file as they were.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
-/// Bytes of the largest file: some ten thousand keys, each of which costs every request a little.
-const BYTES_MAX: u64 = 1024 * 1024;
-
-/// The bits of a mode that let others than the owner in.
-const OTHERS: u32 = 0o077;
+/// What errors call the file.
+const WHAT: &str = "key file";
 
 /// A file of keys.
 pub(super) struct KeyFile {
@@ -119,28 +116,10 @@ impl Stamp {
 
 /// The keys of a file, and its stamp if that will tell of the next change.
 fn read(path: &Path, is_shared: bool) -> Result<(Vec<Key>, Option<Stamp>)> {
-    let named = |problem: String| Error::Config(format!("key file {}: {problem}", path.display()));
-    let failed = |error: io::Error| {
-        let text = format!("key file {}: {error}", path.display());
-        Error::Io(io::Error::new(error.kind(), text))
-    };
-    // Opening a pipe would wait for whoever writes into it.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(named("it is no file".into()));
-    }
-    let file = File::open(path).map_err(failed)?;
-    // Of what is open: the name may mean another file meanwhile.
-    let metadata = file.metadata().map_err(failed)?;
-    if metadata.mode() & OTHERS != 0 && !is_shared {
-        let mode = metadata.mode() & 0o777;
-        return Err(named(format!("others than its owner have rights to it (mode {mode:04o})")));
-    }
-    let mut text = String::new();
-    file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(named(format!("it is larger than {BYTES_MAX} bytes")));
-    }
-    let keys = parse(&text).map_err(named)?;
+    let readers = if is_shared { Readers::Anybody } else { Readers::OwnerAlone };
+    let (bytes, metadata) = file::read(WHAT, path, readers)?;
+    let text = str::from_utf8(&bytes).map_err(|_| file::wrong(WHAT, path, "it is not UTF-8"))?;
+    let keys = parse(text).map_err(|problem| file::wrong(WHAT, path, &problem))?;
     let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
     let is_settled = age.is_some_and(|age| age > SETTLE_TIME);
     Ok((keys, is_settled.then(|| Stamp::of(&metadata))))

@@ -3,6 +3,7 @@
 //! Place in the flow: between `policy` and the body. Reads heads, never a body; knows no session
 //! and no method. Whom the host has authenticated itself is not asked for a key.
 
+mod certificate;
 mod channels;
 mod credential;
 mod denial;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+pub(crate) use certificate::ClientCertificate;
 pub(crate) use channels::Channel;
 use channels::Channels;
 pub(crate) use denial::Denial;
@@ -118,6 +120,12 @@ impl Auth {
         self.is_needed.load(Relaxed) || self.env.hooks.checks_keys()
     }
 
+    /// From here on callers need a key, or what stands for one.
+    #[cfg(feature = "tls")]
+    pub(crate) fn require(&self) {
+        self.is_needed.store(true, Relaxed);
+    }
+
     /// Puts `keys` in the place of those that the host has given before.
     ///
     /// # Errors
@@ -176,14 +184,23 @@ impl Auth {
     /// Finds out who sends a request; `head` is missing where a host vouches for a peer. The answer
     /// is `peer` with what its key says, or why it may not come in; that is counted and logged here.
     pub(crate) fn check(&self, head: Option<&Head>, peer: &Peer) -> Checked {
-        if !self.is_needed() || peer.principal.is_some() {
+        if peer.principal.is_some() {
             return Checked::Now(Ok(peer.clone()));
+        }
+        let by_certificate = |scopes| Checked::Now(Ok(certificate::named(peer, scopes)));
+        if !self.is_needed() {
+            return by_certificate(peer.scopes.clone());
         }
         let found = head.map_or(Ok(None), |head| credential::find(head, self.in_query));
         let credential = match found {
             Ok(Some(credential)) => credential,
-            Ok(None) if self.trust_unix && peer.is_unix => return Checked::Now(Ok(peer.clone())),
-            Ok(None) => return Checked::Now(Err(self.denied(Denial::Missing, peer, None))),
+            Ok(None) if self.trust_unix && peer.is_unix => {
+                return by_certificate(peer.scopes.clone());
+            }
+            Ok(None) => match certificate::scopes_without_key(peer) {
+                Some(scopes) => return by_certificate(scopes),
+                None => return Checked::Now(Err(self.denied(Denial::Missing, peer, None))),
+            },
             Err(denial) => return Checked::Now(Err(self.denied(denial, peer, None))),
         };
         let digest = digest(&credential);

@@ -75,6 +75,40 @@ fn what_the_host_says_counts_more_than_a_key() {
 }
 
 #[test]
+fn what_the_host_grants_to_nobody_in_particular_stays_narrow() {
+    let scopes = Scopes::parse("a").unwrap();
+    let peer = Peer { scopes: scopes.clone(), ..Peer::at("test".into(), true) };
+    let head = Head::of("GET / HTTP/1.1\nHost: h");
+    let open = auth(&Options::default());
+    assert_eq!(at_once(open.check(Some(&head), &peer)).unwrap().scopes, scopes);
+    let options = Options { keys_required: true, trust_unix: true, ..Options::default() };
+    assert_eq!(at_once(auth(&options).check(Some(&head), &peer)).unwrap().scopes, scopes);
+}
+
+#[test]
+fn a_certificate_names_its_holder_and_is_a_key_only_where_it_says_so() {
+    let auth = auth(&Options::default());
+    let head = |field: &str| Head::of(&format!("GET / HTTP/1.1\nHost: h\n{field}"));
+    let with = |instead_of_key: Option<&str>| {
+        let instead_of_key = instead_of_key.map(|list| Scopes::parse(list).unwrap());
+        let certificate = ClientCertificate { principal: "cert:a".into(), instead_of_key };
+        Peer { certificate: Some(Arc::new(certificate)), ..Peer::at("test".into(), false) }
+    };
+    let check = |field: &str, peer: &Peer| {
+        let checked = at_once(auth.check(Some(&head(field)), peer))?;
+        Ok((checked.principal.unwrap().to_string(), checked.scopes.as_str().to_owned()))
+    };
+    let named = |name: &str, scopes: &str| Ok((name.to_owned(), scopes.to_owned()));
+    assert_eq!(check("", &with(None)), named("cert:a", "*"));
+    auth.add(key("ann", SECRET)).unwrap();
+    assert_eq!(check("", &with(None)), Err(Denial::Missing));
+    assert_eq!(check("", &with(Some("x"))), named("cert:a", "x"));
+    let right = format!("X-API-Key: {SECRET}");
+    assert_eq!(check(&right, &with(Some("x"))), named("ann", ""));
+    assert_eq!(check("X-API-Key: wrong", &with(Some("x"))), Err(Denial::Unknown));
+}
+
+#[test]
 fn a_trusted_socket_needs_no_key_but_no_wrong_one_either() {
     let unix = Peer::at("unix".into(), true);
     let silent = Head::of("GET / HTTP/1.1\nHost: h");

@@ -92,6 +92,23 @@ pub(crate) fn serve_upgraded(
     })
 }
 
+/// Answers 400 to a connection that is not for us to serve.
+#[cfg(feature = "tls")]
+pub(crate) async fn refuse(socket: Socket, message: &'static str, env: Arc<Env>) {
+    let reject = Reject::malformed(message);
+    reject.counter(&env.counters).up();
+    let mut wire = Wire::new(socket, Vec::new(), env);
+    if wire.write_all(&reject.to_bytes()).await.is_ok() {
+        wire.linger(0).await;
+    }
+}
+
+/// Ends a connection so that its client can read what it was told last.
+#[cfg(feature = "tls")]
+pub(crate) async fn part_with(socket: Socket, env: Arc<Env>) {
+    Wire::new(socket, Vec::new(), env).linger(0).await;
+}
+
 struct Connection {
     wire: Wire,
     peer: Peer,
@@ -180,12 +197,15 @@ impl Connection {
             answer => return Next::Rest(answer.map(Box::new)),
         };
         match self.wire.poll_write(cx, &bytes) {
-            Poll::Ready(Ok(sent)) if sent == bytes.len() => return next,
             Poll::Ready(Ok(sent)) => drop(bytes.drain(..sent)),
             Poll::Ready(Err(Lost)) => return Next::Vanish,
             Poll::Pending => {}
         }
-        Next::Rest(Some(Box::new(Answer::Bytes(bytes, next))))
+        match self.wire.poll_flush(cx) {
+            Poll::Ready(Err(Lost)) => Next::Vanish,
+            Poll::Ready(Ok(())) if bytes.is_empty() => next,
+            _ => Next::Rest(Some(Box::new(Answer::Bytes(bytes, next)))),
+        }
     }
 
     /// Goes on with `answer`, or from the beginning.

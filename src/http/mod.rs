@@ -39,6 +39,8 @@ use std::sync::Arc;
 use http_types::{Response, StatusCode};
 
 pub(crate) use ask::poll_reply;
+#[cfg(feature = "tls")]
+pub(crate) use connection::{part_with, refuse};
 pub(crate) use connection::{serve, serve_upgraded};
 pub(crate) use gathering::Gathering;
 pub(crate) use head::Head;
@@ -48,7 +50,7 @@ pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
 
 use crate::allow_list::User;
-use crate::auth::{Pass, Scopes};
+use crate::auth::{ClientCertificate, Pass, Scopes};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -68,13 +70,16 @@ pub(crate) struct Peer {
     pub(crate) scopes: Scopes,
     /// The key that let it in.
     pub(crate) key: Option<Arc<Pass>>,
+    /// What it has shown in a TLS handshake with us.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
         let scopes = Scopes::default();
-        Peer { address, is_unix, user: None, principal: None, scopes, key: None }
+        let (user, principal, key, certificate) = (None, None, None, None);
+        Peer { address, is_unix, user, principal, scopes, key, certificate }
     }
 }
 

@@ -133,18 +133,27 @@ impl Wire {
                 self.env.counters.bytes_out.add(length as u64);
                 self.is_stalled = false;
                 self.alarm.clear();
-                return Poll::Ready(Ok(length));
+                Poll::Ready(Ok(length))
             }
-            Poll::Ready(_) => return Poll::Ready(Err(Lost)),
-            Poll::Pending => {}
+            Poll::Ready(_) => Poll::Ready(Err(Lost)),
+            Poll::Pending => self.poll_stall(cx).map(Err),
         }
-        if !self.is_stalled {
-            self.is_stalled = true;
-            self.alarm.set(self.env.limits.write_time);
+    }
+
+    /// Waits until what was written has left, with the deadline of a write. A socket takes bytes
+    /// for good; TLS may still hold the last record, and nobody would send it while we wait.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                if self.is_stalled {
+                    self.is_stalled = false;
+                    self.alarm.clear();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Lost)),
+            Poll::Pending => self.poll_stall(cx).map(Err),
         }
-        ready!(self.alarm.poll(cx));
-        self.env.counters.writes_stalled.up();
-        Poll::Ready(Err(Lost))
     }
 
     /// Writes all of `bytes`.
@@ -153,7 +162,7 @@ impl Wire {
         while sent < bytes.len() {
             sent += poll_fn(|cx| self.poll_write(cx, &bytes[sent..])).await?;
         }
-        Ok(())
+        poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// Ends our side and waits, within bounds, until the client has read the last reply.
@@ -203,6 +212,17 @@ impl Wire {
     /// Gives the socket away, with the bytes that were read too early.
     pub(super) fn into_parts(self) -> (Socket, Vec<u8>) {
         (self.socket, self.inbuf)
+    }
+
+    /// Ready when the client has taken nothing for too long.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Lost> {
+        if !self.is_stalled {
+            self.is_stalled = true;
+            self.alarm.set(self.env.limits.write_time);
+        }
+        ready!(self.alarm.poll(cx));
+        self.env.counters.writes_stalled.up();
+        Poll::Ready(Lost)
     }
 
     /// Reads into `body` up to its length, or into the buffer.
@@ -310,6 +330,53 @@ mod tests {
         assert_eq!(sent, Err(Lost));
         assert_eq!(env.counters.writes_stalled.value(), 1);
         assert!(env.counters.bytes_out.value() > 0);
+    }
+
+    /// Takes everything and sends nothing.
+    struct Hoard;
+
+    impl crate::http::Duplex for Hoard {}
+
+    impl AsyncRead for Hoard {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Hoard {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn what_never_leaves_the_stream_is_a_stall_too() {
+        let limits = Limits { write_time: Duration::from_millis(5), ..Limits::default() };
+        let env = Env::new(limits);
+        let socket = Socket::from(Box::new(Hoard) as Box<dyn crate::http::Duplex>);
+        let mut wire = Wire::new(socket, Vec::new(), env.clone());
+        let clock = async {
+            env.clock.clone().run().await;
+            Ok(())
+        };
+        let sent = block_on(future::or(clock, wire.write_all(b"a record")));
+        assert_eq!((sent, env.counters.writes_stalled.value()), (Err(Lost), 1));
     }
 
     #[test]

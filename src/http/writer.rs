@@ -50,6 +50,10 @@ impl Pump {
         for _ in 0..BURST {
             self.gather(cx)?;
             if self.filled == 0 {
+                match wire.poll_flush(cx) {
+                    Poll::Ready(flushed) => flushed?,
+                    Poll::Pending => return self.watch(wire, cx),
+                }
                 if self.is_drained {
                     return Poll::Ready(Ok(()));
                 }

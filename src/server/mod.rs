@@ -8,6 +8,8 @@ mod keys;
 mod registration;
 mod running;
 mod signals;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
@@ -23,7 +25,7 @@ use crate::hooks::Hooks;
 use crate::identity::Identity;
 use crate::level::Level;
 use crate::limits::Limits;
-use crate::listener::Address;
+use crate::listener::{Address, Binding};
 use crate::pool::is_own_thread;
 use crate::session::Close;
 use crate::stats::Stats;
@@ -53,7 +55,7 @@ pub struct Server {
     /// Never locked while waiting: callbacks of calls that `stop` ends may ask for the state.
     state: Mutex<State>,
     /// What `listen` has collected; every `start` binds it anew.
-    addresses: Mutex<Vec<Address>>,
+    bindings: Mutex<Vec<Binding>>,
 }
 
 enum State {
@@ -81,7 +83,7 @@ impl Server {
             return Err(Error::Config("no I/O thread, and the host does not dispatch".into()));
         }
         let core = Core::new(identity, options, limits)?;
-        Ok(Server { core, state: Mutex::new(State::Created), addresses: Mutex::default() })
+        Ok(Server { core, state: Mutex::new(State::Created), bindings: Mutex::default() })
     }
 
     /// Sets the host's listeners, once and before `start`.
@@ -135,7 +137,7 @@ impl Server {
         }
         self.core.calls.open();
         let masked = signals::block()?;
-        let started = Running::launch(&self.core, &lock(&self.addresses));
+        let started = Running::launch(&self.core, &lock(&self.bindings));
         signals::restore(&masked);
         match started {
             Ok(running) => *state = State::Running(running),
@@ -239,6 +241,8 @@ impl Server {
     pub fn stats(&self) -> Stats {
         let mut stats = self.core.env.counters.snapshot();
         stats.calls_queued = self.core.waiting() as u64;
+        let expiry = lock(&self.bindings).iter().filter_map(Binding::expires).min();
+        stats.tls_certificate_expiry_seconds = expiry.unwrap_or_default();
         stats
     }
 
@@ -247,9 +251,13 @@ impl Server {
     }
 
     fn listen_on(&self, address: Address) -> Result<()> {
+        self.bind_later(Binding { address, tls: None })
+    }
+
+    fn bind_later(&self, binding: Binding) -> Result<()> {
         match &*lock(&self.state) {
             State::Created => {
-                lock(&self.addresses).push(address);
+                lock(&self.bindings).push(binding);
                 Ok(())
             }
             _ => Err(Error::State("addresses are added before start".into())),

@@ -23,10 +23,11 @@ use crate::error::{Error, Result};
 use crate::http::response::{RETRY_SECS, TOO_MANY_CONNECTIONS};
 use crate::http::{self, Peer, Socket};
 use crate::level::Level;
-use crate::listener::{Address, Listener};
+use crate::listener::{Binding, Listener};
 use crate::pool::adopt_thread;
 use crate::session::Close;
 use crate::sync::Latch;
+use crate::tls::Tls;
 use crate::transport::Endpoint;
 
 /// Everything that exists only while the server runs.
@@ -66,15 +67,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FLUSH_TIME: Duration = Duration::from_millis(500);
 
 impl Running {
-    /// Binds `addresses`, starts the threads and begins to accept. Called with signals blocked.
+    /// Binds `bindings`, starts the threads and begins to accept. Called with signals blocked.
     ///
     /// # Errors
     /// [`Error::Io`]: then nothing runs, and [`give_up`] is still to be called.
-    pub(super) fn launch(core: &Arc<Core>, addresses: &[Address]) -> Result<Running> {
+    pub(super) fn launch(core: &Arc<Core>, bindings: &[Binding]) -> Result<Running> {
         // Forces the helper thread of async-io into being while signals are blocked.
         async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
-        let listeners: Vec<Listener> =
-            addresses.iter().map(Address::bind).collect::<Result<_>>()?;
+        let listeners: Vec<Listener> = bindings.iter().map(Binding::bind).collect::<Result<_>>()?;
         match &core.env.host {
             Some(host) => host.open()?,
             None => core.pool.start(core.options.workers.max(1), &core.env.hooks)?,
@@ -152,11 +152,23 @@ impl Running {
                 }
                 let Some(executor) = executor.upgrade() else { return };
                 let Some(slot) = OpenConnections::enter(&open, &core) else {
-                    executor.spawn(turn_away(from.0)).detach();
+                    // With TLS only a handshake could say so, and that is what costs.
+                    if listener.tls.is_none() {
+                        executor.spawn(turn_away(from.0)).detach();
+                    }
                     continue;
                 };
                 let (endpoint, env, drain) = (endpoint.clone(), core.env.clone(), drain.clone());
-                executor.spawn(connection(from, Vec::new(), endpoint, env, drain, slot)).detach();
+                match listener.tls.clone() {
+                    None => {
+                        let served = connection(from, Vec::new(), endpoint, env, drain, slot);
+                        executor.spawn(served).detach();
+                    }
+                    Some(tls) => {
+                        let served = secure_connection(from, tls, endpoint, env, drain, slot);
+                        executor.spawn(served).detach();
+                    }
+                }
             }
         };
         self.executor.spawn(accepting).detach();
@@ -296,6 +308,23 @@ async fn connection(
     _slot: OpenSlot,
 ) {
     http::serve(socket, early, peer, endpoint, env, drain).await;
+}
+
+/// Serves one connection once its handshake is done.
+async fn secure_connection(
+    (socket, peer): (Socket, Peer),
+    tls: Arc<Tls>,
+    endpoint: Arc<Endpoint>,
+    env: Arc<Env>,
+    drain: Receiver<Infallible>,
+    slot: OpenSlot,
+) {
+    // Boxed: connections that go on for hours keep nothing of their handshake.
+    let accepted = Box::pin(tls.accept(socket, peer, &env, &drain)).await;
+    drop(tls);
+    if let Some(from) = accepted {
+        connection(from, Vec::new(), endpoint, env, drain, slot).await;
+    }
 }
 
 /// Tells a client above `limits.connections` to come back later.

@@ -9,8 +9,8 @@ C_TEST_SECONDS_MAX := 180
 C_TESTS := $(basename $(notdir $(wildcard tests/c/*.c tests/c/*.cpp)))
 C_TEST_HEADERS := $(wildcard tests/c/*.h) include/emcp.h
 C_LINK := -pthread -Wl,-rpath,'$$ORIGIN/../lib'
-# Tests in which the program brings TLS of its own.
-C_TLS_TESTS := adopt_tls adopt_tls_end adopt_upgrade
+# Tests that need OpenSSL: the program brings TLS of its own, or the client does.
+C_TLS_TESTS := adopt_tls adopt_tls_end adopt_upgrade listen_tls
 C_TLS_PROGRAMS := $(C_TLS_TESTS:%=$(BUILD)/c/plain/%) $(C_TLS_TESTS:%=$(BUILD)/c/asan/%)
 
 # The suppressions need the whole way back to the global that is being made: 120 callers.
@@ -32,7 +32,7 @@ test-c-header: cxx-present $(BUILD)/metric_chart.inc
 	  $(wildcard examples/c/*.c examples/conformance-host/*.c)
 	$(CC) -std=c11 $(C_WARNINGS) -fsyntax-only -Iinclude -I$(BUILD) \
 	  $(wildcard examples/sysmond/*.c)
-	python3 tests/docs/snippets.py $(CC) docs/embedding.md docs/features.md
+	python3 tests/docs/snippets.py $(CC) docs/embedding.md docs/features.md docs/tls.md
 	python3 tests/docs/protocol.py docs/protocol.md
 
 # The programs look for the library under the name that the linker has put into them.

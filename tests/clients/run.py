@@ -121,6 +121,8 @@ class Pair:
             **feature_commands(self.clients, rmcp, "sysmond", self.sysmond),
             **feature_commands(self.clients, rmcp, "host", self.host),
             **host_commands(self.clients, self.host),
+            # Starts servers of its own.
+            "tls": [sys.executable, HERE / "tls.py", self.sysmond.binary],
         }
 
     def stop(self):

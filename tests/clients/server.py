@@ -25,6 +25,7 @@ class Server:
 
     def __init__(self, binary, log, *options, tool=()):
         self.name = " ".join([*tool[:1], Path(binary).name])
+        self.binary = binary
         self.is_slow = bool(tool)
         self.log_path = log
         with open(log, "w") as stderr:
@@ -48,10 +49,11 @@ class Server:
     def read_address(self):
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS_MAX)
         line = self.process.stdout.readline().decode() if ready else ""
-        match = re.fullmatch(r"listening on http://(127\.0\.0\.1:\d+)/mcp\n", line)
+        match = re.fullmatch(r"listening on (https?)://(127\.0\.0\.1:\d+)/mcp\n", line)
         if not match:
             raise SystemExit(f"{self.name} printed {line!r} instead of its address\n{self.log()}")
-        return match[1]
+        self.is_secure = match[1] == "https"
+        return match[2]
 
     def url(self, path, scheme="http"):
         return f"{scheme}://{self.address}{path}"

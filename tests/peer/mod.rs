@@ -7,10 +7,15 @@ pub(crate) mod hosted;
 mod http;
 pub(crate) mod keyed;
 pub(crate) mod message;
+#[cfg(feature = "tls")]
+pub(crate) mod pki;
 pub(crate) mod pull;
+mod reach;
 mod schema;
 mod session;
 mod talk;
+#[cfg(feature = "tls")]
+pub(crate) mod tunnel;
 mod ws;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -68,9 +73,9 @@ pub(crate) fn host_with(options: Options, limits: Limits) -> Host {
     let server = Arc::new(Server::new(identity, in_mode(options), limits).unwrap());
     let (sender, held) = channel();
     add_tools(&server, sender).unwrap();
-    server.listen("tcp:127.0.0.1:0").unwrap();
+    reach::listen(&server);
     server.start().unwrap();
-    let addr = server.addresses()[0].clone();
+    let addr = reach::address(&server);
     let dispatcher = Dispatcher::start(&server);
     Host { server, addr, held: Mutex::new(held), dispatcher }
 }
@@ -138,7 +143,7 @@ impl Host {
     /// Starts the stopped server again, at another address.
     pub(crate) fn restart(&mut self) {
         self.server.start().unwrap();
-        self.addr = self.server.addresses()[0].clone();
+        self.addr = reach::address(&self.server);
         // The former one may have seen that the server had stopped.
         self.dispatcher = Dispatcher::start(&self.server);
     }

@@ -37,7 +37,7 @@ impl Scratch {
 
     /// Makes its last change a matter of the past.
     fn age(&self) {
-        let file = File::options().write(true).open(&self.0).unwrap();
+        let file = fs::File::options().write(true).open(&self.0).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     }
 
@@ -101,7 +101,7 @@ fn a_file_that_others_can_read_is_refused() {
 fn what_is_no_file_is_refused() {
     assert!(matches!(KeyFile::open(Path::new("/"), true), Err(Error::Config(_))));
     assert!(matches!(KeyFile::open(Path::new("/none/such"), true), Err(Error::Io(_))));
-    let scratch = Scratch::new(&"#".repeat(BYTES_MAX as usize + 1));
+    let scratch = Scratch::new(&"#".repeat(file::BYTES_MAX as usize + 1));
     assert!(KeyFile::open(&scratch.0, false).is_err());
 }
 
