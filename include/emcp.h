@@ -228,7 +228,8 @@ typedef struct emcp_config {
     uint32_t max_json_depth; /* Nesting of a JSON message. Default 64. */
     uint32_t max_batch; /* Messages in one batch (revision 2025-03-26). Default 64. */
     uint32_t page_size; /* Elements on one page of a list. Default 100. */
-    uint32_t head_timeout_ms; /* Milliseconds for a whole request head. Default 10 000. */
+    /* Milliseconds for a whole request head, and for a TLS handshake. Default 10 000. */
+    uint32_t head_timeout_ms;
     uint32_t body_timeout_ms; /* Milliseconds for a whole request body. Default 30 000. */
     /* Milliseconds that an idle connection stays. Default 75 000, above common proxy limits. */
     uint32_t idle_timeout_ms;

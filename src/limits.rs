@@ -89,7 +89,7 @@ pub struct Limits {
     pub page: usize,
     /// Requests on one connection. Default 100 000, then `Connection: close`.
     pub requests_per_connection: u64,
-    /// Time for a whole request head. Default 10 s, then 408: slow loris.
+    /// Time for a whole request head, then 408, and for a TLS handshake. Default 10 s: slow loris.
     pub head_time: Duration,
     /// Time that the host has to say whether a key is good. Default 5 s, then 503.
     pub check_time: Duration,

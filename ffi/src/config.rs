@@ -121,7 +121,7 @@ pub struct emcp_config {
     pub max_batch: u32,
     /// Elements on one page of a list. Default 100.
     pub page_size: u32,
-    /// Milliseconds for a whole request head. Default 10 000.
+    /// Milliseconds for a whole request head, and for a TLS handshake. Default 10 000.
     pub head_timeout_ms: u32,
     /// Milliseconds for a whole request body. Default 30 000.
     pub body_timeout_ms: u32,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use async_io::Async;
 use async_tungstenite::tungstenite::Message;
-use http_types::{Response, StatusCode};
+use http_types::StatusCode;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
 

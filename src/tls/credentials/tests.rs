@@ -81,6 +81,7 @@ fn a_good_pair_has_its_time() {
     assert_eq!(credentials.server.alpn_protocols, [b"http/1.1"]);
 }
 
+/// The files beside this one are made by openssl and protect nothing.
 #[test]
 fn every_kind_of_key_is_taken() {
     for (certificate, key) in [
