@@ -11,6 +11,8 @@ struct options {
     const char *name;        /* shown to clients */
     struct text hosts;       /* values of --allow-host, each behind a comma */
     const char *keys;        /* file of keys, or NULL: everybody may come in */
+    struct text addresses;   /* values of --allow-from, each behind a comma */
+    unsigned calls_per_second; /* of one client; 0: no bound */
     bool any_host;           /* --allow-host '*' */
     bool read_only, quiet, verbose;
 };
