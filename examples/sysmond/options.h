@@ -14,6 +14,8 @@ struct options {
     const char *tls_cert;    /* file of the certificate, or NULL: plain HTTP */
     const char *tls_key;     /* file of its key */
     const char *tls_ca;      /* file of those who vouch for clients, or NULL: no questions asked */
+    struct text addresses;   /* values of --allow-from, each behind a comma */
+    unsigned calls_per_second; /* of one client; 0: no bound */
     bool any_host;           /* --allow-host '*' */
     bool read_only, quiet, verbose;
 };
