@@ -38,7 +38,7 @@ fn replies(host: &Host, bytes: &[u8], step: u8) -> Result<Vec<u8>, String> {
     let out = replace(&out, b"HTTP/1.1 100 Continue\r\n\r\n", b"");
     // As long as it was, because lengths count it.
     let name = format!("$S{}", "?".repeat(session.len() - 2));
-    Ok(sort_heads(blank(replace(&out, session.as_bytes(), name.as_bytes()))))
+    Ok(until_upgrade(sort_heads(blank(replace(&out, session.as_bytes(), name.as_bytes())))))
 }
 
 /// Replaces every `from` by `to`.
@@ -51,6 +51,17 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(rest);
     out
+}
+
+/// Cuts off what follows a 101: the target of WebSockets knows in which order it may come.
+fn until_upgrade(mut bytes: Vec<u8>) -> Vec<u8> {
+    let find = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).position(|at| at == part);
+    if let Some(start) = find(&bytes, b"HTTP/1.1 101")
+        && let Some(end) = find(&bytes[start..], b"\r\n\r\n")
+    {
+        bytes.truncate(start + end + 4);
+    }
+    bytes
 }
 
 /// Overwrites dates, and ids of sessions and states that were made at random.
