@@ -19,8 +19,9 @@ from pathlib import Path
 from actors import CAST, Ledger
 from wire import Connection, Lost, modern, post
 
-# What may be added between the second and the last quarter, in KiB: the allocator's share.
-GROWTH_MAX = 4096
+# What may be added between the second and the last quarter, in KiB: short runs still fill sessions and
+# tasks up to their caps, and in ten minutes a dozen bytes a call would be more.
+GROWTH_MAX = 8192
 SAMPLE_SECONDS = 1
 # The server stands still about as often, and for so long.
 STOP_EVERY_SECONDS = 20
