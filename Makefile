@@ -86,6 +86,7 @@ test:
 # make deny DENY="check advisories"
 DENY ?= --offline check licenses bans sources
 deny: $(BUILD)/deny/bin/cargo-deny
+	$(CARGO) fetch --locked --quiet
 	$< $(DENY)
 
 $(BUILD)/deny/bin/cargo-deny:

@@ -125,8 +125,22 @@ fn a_reset_of_a_stream_ends_its_session() {
         }
         gone(&host, what, 0);
     }
-    assert_eq!(host.server.stats().calls_cancelled, 1);
+    let stats = host.server.stats();
+    assert_eq!((stats.calls_cancelled, stats.messages_malformed), (1, 0));
     host.assert_serves("afterwards");
+}
+
+#[test]
+fn a_peer_that_leaves_a_websocket_without_a_close_frame_has_sent_nothing_wrong() {
+    let host = Host::start(Limits::default());
+    for bytes in [&b""[..], &[0x01, 0x85, 0, 0, 0, 0, b'h', b'e']] {
+        let mut client = host.connect();
+        client.send(UPGRADE).head();
+        client.send(bytes).end();
+        assert!(client.rest().is_empty(), "nobody is there to be told");
+        gone(&host, "it has left", 0);
+    }
+    assert_eq!(host.server.stats().messages_malformed, 0);
 }
 
 #[test]

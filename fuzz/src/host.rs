@@ -74,14 +74,17 @@ impl Host {
     }
 
     /// Opens a legacy session and returns its id.
-    pub(crate) fn session(&self) -> String {
+    ///
+    /// # Errors
+    /// See [`insist`].
+    pub(crate) fn session(&self) -> Result<String, String> {
         let reply = self.talk([post("", INITIALIZE).as_bytes()]);
-        let reply = String::from_utf8(reply).expect("text");
-        let (_, rest) = reply.split_once("mcp-session-id: ").expect("a session");
-        let id = rest.split("\r\n").next().unwrap_or_default().to_owned();
+        let reply = String::from_utf8_lossy(&reply);
+        let id = reply.split_once("mcp-session-id: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+        let (id, _) = id.ok_or_else(|| format!("no session in {reply:?}"))?;
         let named = format!("Mcp-Session-Id: {id}\r\n");
         self.talk([post(&named, INITIALIZED).as_bytes()]);
-        id
+        Ok(id.to_owned())
     }
 
     /// Ends a session of [`Host::session`].
@@ -112,13 +115,17 @@ fn open(stats: &Stats) -> u64 {
 /// Long even for a machine that is busy otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Calls `look` until it finds nothing wrong: an input fails when it does so three times. See
-/// [`Host::assert_quiet`] for why the first look may come too early.
+/// Calls `look` until it finds nothing wrong: an input fails when it does so three times. A look may
+/// come too early, as [`Host::assert_quiet`] tells, and see half of what there is.
 pub(crate) fn insist(look: impl Fn() -> Result<(), String>) {
-    let last = (0..3).map(|_| look()).find_map(Result::ok);
-    if last.is_none() {
-        panic!("{}", look().expect_err("wrong three times before"));
+    let mut wrong = String::new();
+    for _ in 0..3 {
+        match look() {
+            Ok(()) => return,
+            Err(seen) => wrong = seen,
+        }
     }
+    panic!("{wrong}");
 }
 
 /// Reads what is there; returns how much came.

@@ -27,9 +27,9 @@ pub const TARGETS: [Target; 10] = [
     target("template", emcp::fuzzing::template, 20_000),
     target("state", emcp::fuzzing::state, 5_000),
     target("digest", emcp::fuzzing::digest, 10_000),
-    target("connection", connection::run, 1_500),
+    target("connection", connection::run, 1_000),
     target("websocket", websocket::run, 1_500),
-    target("c_calls", c_calls::run, 2_000),
+    target("c_calls", c_calls::run, 1_000),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), rounds: usize) -> Target {

@@ -16,8 +16,8 @@ pub(crate) fn run(data: &[u8]) {
     let Some((seed, bytes)) = data.split_first() else { return };
     HOST.with(|host| {
         insist(|| {
-            let whole = frames(host, bytes, bytes.len().max(1));
-            let split = frames(host, bytes, 1 + usize::from(*seed) % 97);
+            let whole = frames(host, bytes, bytes.len().max(1))?;
+            let split = frames(host, bytes, 1 + usize::from(*seed) % 97)?;
             let codes = [&whole, &split].map(|frames| frames.iter().find_map(Frame::close_code));
             if codes[0] != codes[1] {
                 return Err(format!("the split matters to the close frame: {codes:?}"));
@@ -47,10 +47,10 @@ impl Frame {
 }
 
 /// What comes back, checked frame by frame.
-fn frames(host: &Host, bytes: &[u8], step: usize) -> Vec<Frame> {
+fn frames(host: &Host, bytes: &[u8], step: usize) -> Result<Vec<Frame>, String> {
     let out = host.talk([UPGRADE].into_iter().chain(bytes.chunks(step)));
     host.assert_quiet();
-    let end = out.windows(4).position(|part| part == b"\r\n\r\n").expect("a head");
+    let end = out.windows(4).position(|part| part == b"\r\n\r\n").ok_or("no head")?;
     assert!(out.starts_with(b"HTTP/1.1 101"));
     let mut rest = &out[end + 4..];
     let mut frames: Vec<Frame> = Vec::new();
@@ -78,7 +78,7 @@ fn frames(host: &Host, bytes: &[u8], step: usize) -> Vec<Frame> {
         frames.push(Frame { opcode, payload: payload.to_vec() });
     }
     assert!(rest.is_empty(), "half a frame");
-    frames
+    Ok(frames)
 }
 
 /// Texts and pongs, sorted: receiving and sending take turns at random.

@@ -7,7 +7,7 @@ mod sink;
 mod store;
 
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use humantime::format_rfc3339_millis;
 use serde_json::value::RawValue;
@@ -50,7 +50,10 @@ pub(crate) struct Task {
     principal: Option<Arc<str>>,
     /// Began in the era of 2026-07-28; to clients of the other era it does not exist.
     is_modern: bool,
+    /// For the client to read.
     created: SystemTime,
+    /// For its age: the clock on the wall may be set, by hours and years when a machine has booted.
+    begun: Instant,
     /// Kept this long from its creation on.
     ttl: Duration,
     poll: Duration,
@@ -127,9 +130,7 @@ impl Task {
 
     /// How long it is still kept.
     fn rest(&self) -> Duration {
-        // A clock that was set back keeps it longer, never shorter.
-        let age = SystemTime::now().duration_since(self.created).unwrap_or_default();
-        self.ttl.saturating_sub(age)
+        self.ttl.saturating_sub(self.begun.elapsed())
     }
 
     pub(crate) fn has_ended(&self) -> bool {

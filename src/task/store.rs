@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -60,6 +60,7 @@ impl TaskStore {
             principal,
             is_modern,
             created,
+            begun: Instant::now(),
             ttl: time.saturating_add(limits.task_ttl),
             poll: limits.task_poll,
             work,

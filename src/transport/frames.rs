@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_tungstenite::WebSocketStream;
-use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
+use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Bytes, Message};
@@ -202,6 +202,8 @@ fn fault(error: &WsError) -> Option<Closing> {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => Some(Closing::TOO_LARGE),
         WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => Some(Closing::CROWDED),
         WsError::Utf8(_) => Some(Closing::NOT_UTF8),
+        // It has left without a word, as many do; that is no fault.
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         WsError::Protocol(_) => Some(Closing::new(1002, "see RFC 6455")),
         _ => None,
     }

@@ -19,8 +19,9 @@ from pathlib import Path
 from actors import CAST, Ledger
 from wire import Connection, Lost, modern, post
 
-# What may be added between the second and the last quarter, in KiB: the allocator's share.
-GROWTH_MAX = 4096
+# What may be added between the second and the last quarter, in KiB: short runs still fill sessions and
+# tasks up to their caps, and in ten minutes a dozen bytes a call would be more.
+GROWTH_MAX = 8192
 SAMPLE_SECONDS = 1
 # The server stands still about as often, and for so long.
 STOP_EVERY_SECONDS = 20
@@ -118,7 +119,8 @@ def verdict(before, samples, after, numbers, ledger, faults):
     wrong = list(faults[name] for name in faults if name == "lost")
     if last > second + GROWTH_MAX:
         wrong.append(f"memory grew by {last - second:.0f} KiB")
-    if after[1:] != before[1:]:
+    # The connection that asked for the first numbers may have been among those before.
+    if after[1] > before[1] or after[2] != before[2]:
         wrong.append("descriptors or threads are left over")
     # The call of a legacy client goes on after its question; the one that asks for the numbers runs.
     ended -= ledger.counts.get("asked of people", 0)

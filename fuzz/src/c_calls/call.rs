@@ -83,9 +83,12 @@ pub(super) fn unref_all() {
     }
 }
 
-unsafe extern "C" fn cancelled(call: *mut c_void) {
-    // SAFETY: a reference was taken for this function, which runs once.
-    unsafe { emcp_call_unref(call.cast()) };
+/// Looks around, as such functions do. Without a reference of its own: a call that only its
+/// `on_cancel` function keeps goes on until its time is over.
+unsafe extern "C" fn cancelled(_: *mut c_void) {
+    if byte().is_multiple_of(4) {
+        server::step();
+    }
 }
 
 /// One thing that can be done with a call.
@@ -133,7 +136,7 @@ unsafe fn step(call: *mut emcp_call) {
             27 => look(call, text, number),
             28 => emcp_call_require(call, text),
             29 => emcp_call_disconnect(call, number.into()),
-            30 => on_cancel(call),
+            30 => emcp_call_on_cancel(call, Some(cancelled), std::ptr::null_mut()),
             31 | 32 => hold(call),
             _ => write_json(call, number),
         });
@@ -179,18 +182,6 @@ unsafe fn hold(call: *mut emcp_call) -> i32 {
         world(|world| world.handles.calls.push(held));
     }
     EMCP_OK
-}
-
-unsafe fn on_cancel(call: *mut emcp_call) -> i32 {
-    // SAFETY: as in `step`; the reference is given back by the function, or here if it is not kept.
-    unsafe {
-        let held = emcp_call_ref(call);
-        let status = emcp_call_on_cancel(call, Some(cancelled), held.cast());
-        if status != EMCP_OK {
-            emcp_call_unref(held);
-        }
-        status
-    }
 }
 
 unsafe fn write_json(call: *mut emcp_call, number: u8) -> i32 {
