@@ -103,7 +103,7 @@ pub enum Item {
 }
 
 /// The host's listeners. All may be called from any thread of the server, several at once, and
-/// must not call back into the server. With [`Run::Host`](crate::Run::Host) they are called by
+/// must not call back into the server, but for `jwks_wanted`. With [`Run::Host`](crate::Run::Host) they are called by
 /// [`Server::dispatch`](crate::Server::dispatch) alone, and those for threads not at all.
 #[derive(Default)]
 #[expect(clippy::type_complexity, reason = "an alias per field would hide the signatures")]
@@ -115,6 +115,10 @@ pub struct Hooks {
     pub allow: Option<Box<dyn Fn(&Caller, Item, &str) -> bool + Send + Sync>>,
     /// Gets each finished call.
     pub audit: Option<Box<dyn Fn(&Audit<'_>) + Send + Sync>>,
+    /// A token is signed with a key that is not in the keys of its issuer, which this gets: the
+    /// host should fetch them and call [`Server::set_jwks`](crate::Server::set_jwks), from here or
+    /// later. Called at most once in 10 s for each issuer.
+    pub jwks_wanted: Option<Box<dyn Fn(&str) + Send + Sync>>,
     /// Runs first on each thread that the server starts; gets the thread's name.
     pub thread_start: Option<Box<dyn Fn(&str) + Send + Sync>>,
     /// Runs last on each thread that the server started.
@@ -157,6 +161,12 @@ impl HookSlot {
     pub(crate) fn audit(&self, record: &Audit<'_>) {
         if let Some(audit) = self.0.get().and_then(|hooks| hooks.audit.as_ref()) {
             audit(record);
+        }
+    }
+
+    pub(crate) fn jwks_wanted(&self, issuer: &str) {
+        if let Some(wanted) = self.0.get().and_then(|hooks| hooks.jwks_wanted.as_ref()) {
+            wanted(issuer);
         }
     }
 

@@ -54,7 +54,7 @@ mod task;
 mod transport;
 mod uri;
 
-pub use auth::Key;
+pub use auth::{JwksReport, Key, OAuth};
 pub use caching::CacheTimes;
 pub use call::{Call, CallHandle};
 pub use caller::Caller;

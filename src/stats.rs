@@ -48,6 +48,7 @@ counters! {
     auth_refused: "counter", "Requests refused because nobody has given out the key, or there were two.";
     auth_expired: "counter", "Requests refused because the time of the key was over.";
     scopes_refused: "counter", "Requests refused because the caller lacked a scope.";
+    jwks_wanted: "counter", "Times that the program was asked for the keys of an issuer.";
     requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
     held_bytes: "gauge", "Bytes of unfinished bodies and WebSocket messages.";

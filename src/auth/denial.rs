@@ -2,26 +2,34 @@
 
 use http_types::StatusCode;
 
+use super::oauth::Fault;
 use crate::stats::{Counter, Counters};
 
-/// What is wrong with the key of a request.
+/// What is wrong with the key or the token of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
     /// There is none.
     Missing,
+    /// There is neither a key nor a token.
+    NoToken,
     /// Nobody has given it out, or it was taken back.
     Unknown,
     /// Its time is over.
     Expired,
     /// There are two different ones.
     Ambiguous,
+    /// The token lets nobody in.
+    Token(Fault),
+    /// The token is good and lacks a scope that everybody needs.
+    Scope,
 }
 
 impl Denial {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Denial::Ambiguous => StatusCode::BadRequest,
-            Denial::Missing | Denial::Unknown | Denial::Expired => StatusCode::Unauthorized,
+            Denial::Scope => StatusCode::Forbidden,
+            _ => StatusCode::Unauthorized,
         }
     }
 
@@ -32,20 +40,27 @@ impl Denial {
                 "a key is needed: send Authorization: Bearer KEY or X-API-Key: KEY; \
                  whoever runs this server gives keys out"
             }
+            Denial::NoToken => {
+                "an access token is needed: send Authorization: Bearer TOKEN; \
+                 the metadata of this resource says who issues them"
+            }
             Denial::Unknown => {
                 "this key is not valid here: compare it with the one you were given, \
                  or ask whoever runs this server for another"
             }
             Denial::Expired => "this key has expired: ask whoever runs this server for another",
             Denial::Ambiguous => "the request carries two different keys: send one",
+            Denial::Token(fault) => fault.reason(),
+            Denial::Scope => "the token lacks a scope: ask for one with all that are named here",
         }
     }
 
-    /// The error of RFC 6750 section 3.1; a request without a key gets none.
+    /// The error of RFC 6750 section 3.1; a request without a credential gets none.
     pub(crate) fn error(self) -> Option<&'static str> {
         match self {
-            Denial::Missing => None,
-            Denial::Unknown | Denial::Expired => Some("invalid_token"),
+            Denial::Missing | Denial::NoToken => None,
+            Denial::Unknown | Denial::Expired | Denial::Token(_) => Some("invalid_token"),
+            Denial::Scope => Some("insufficient_scope"),
             Denial::Ambiguous => Some("invalid_request"),
         }
     }
@@ -53,17 +68,21 @@ impl Denial {
     pub(super) fn for_log(self) -> &'static str {
         match self {
             Denial::Missing => "refused, no key",
+            Denial::NoToken => "refused, no token",
             Denial::Unknown => "refused, unknown key",
             Denial::Expired => "refused, expired key",
             Denial::Ambiguous => "refused, two different keys",
+            Denial::Token(fault) => fault.for_log(),
+            Denial::Scope => "refused, token without a scope that everybody needs",
         }
     }
 
     pub(super) fn counter(self, counters: &Counters) -> &Counter {
         match self {
-            Denial::Missing => &counters.auth_missing,
-            Denial::Unknown | Denial::Ambiguous => &counters.auth_refused,
-            Denial::Expired => &counters.auth_expired,
+            Denial::Missing | Denial::NoToken => &counters.auth_missing,
+            Denial::Expired | Denial::Token(Fault::Expired) => &counters.auth_expired,
+            Denial::Unknown | Denial::Ambiguous | Denial::Token(_) => &counters.auth_refused,
+            Denial::Scope => &counters.scopes_refused,
         }
     }
 }

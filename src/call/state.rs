@@ -48,6 +48,7 @@ pub(crate) struct CallState {
     pub(super) remote: Arc<str>,
     pub(super) principal: Option<Arc<str>>,
     scopes: Scopes,
+    claims: Option<Arc<str>>,
     pub(super) scope: Arc<InFlight>,
     /// Taken by whoever ends the call; gone means ended.
     pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
@@ -108,6 +109,7 @@ pub(crate) struct CallParts {
     pub(crate) remote: Arc<str>,
     pub(crate) principal: Option<Arc<str>>,
     pub(crate) scopes: Scopes,
+    pub(crate) claims: Option<Arc<str>>,
     pub(crate) scope: Arc<InFlight>,
     pub(crate) sink: Arc<dyn ReplySink>,
     pub(crate) asking: Asking,
@@ -145,6 +147,7 @@ impl CallState {
                 remote: parts.remote,
                 principal: parts.principal,
                 scopes: parts.scopes,
+                claims: parts.claims,
                 scope: parts.scope,
                 sink: Mutex::new(Some(parts.sink)),
                 progress: Mutex::new(Progress::new(&parts.meta)),
@@ -288,7 +291,7 @@ impl CallState {
                 &self.meta,
                 self.transport,
                 &self.remote,
-                (self.principal.as_deref(), &self.scopes),
+                (self.principal.as_deref(), &self.scopes, self.claims.as_ref()),
             )
         })
     }

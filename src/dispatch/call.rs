@@ -99,6 +99,7 @@ impl NewCall {
             remote: request.remote.clone(),
             principal: request.principal.clone(),
             scopes: request.scopes.clone(),
+            claims: request.claims.clone(),
             scope: request.scope.clone(),
             sink: request.sink.clone(),
             asking,

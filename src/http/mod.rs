@@ -44,7 +44,7 @@ pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
 
-use crate::auth::{Issued, Scopes};
+use crate::auth::{Pass, Scopes};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -56,18 +56,23 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// Only local processes reach a Unix socket, and no browser does.
     pub(crate) is_unix: bool,
-    /// Who the host has authenticated, or whose key it is; `None` for nobody.
+    /// Who the host has authenticated, or whose key or token it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What it may do.
     pub(crate) scopes: Scopes,
-    /// The key that let it in.
-    pub(crate) key: Option<Arc<Issued>>,
+    /// The key or token that let it in.
+    pub(crate) pass: Option<Arc<Pass>>,
 }
 
 impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
-        Peer { address, is_unix, principal: None, scopes: Scopes::default(), key: None }
+        Peer { address, is_unix, principal: None, scopes: Scopes::default(), pass: None }
+    }
+
+    /// What the issuer of its token says of it, as JSON text.
+    pub(crate) fn claims(&self) -> Option<Arc<str>> {
+        self.pass.as_ref().and_then(|pass| pass.claims().cloned())
     }
 }
 

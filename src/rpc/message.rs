@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Id, code, depth};
+use super::{Id, code};
+use crate::json::depth;
 use crate::limits::Limits;
 
 /// The params object of a message as the client wrote it.

@@ -6,12 +6,13 @@ use http_types::{Method, Response, StatusCode};
 
 use super::event_stream::StreamSlot;
 use super::text_channel::{TextChannel, subprotocol};
-use super::{answer, challenge, cors, legacy, sse, streamable, websocket};
+use super::{answer, challenge, cors, legacy, metadata, sse, streamable, websocket};
+use crate::auth::{Metadata, WELL_KNOWN};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
 use crate::http::{Head, Incoming, Outcome, Peer, Service, Version};
-use crate::policy::{Denied, METHODS, Policy, Route};
+use crate::policy::{Denied, Policy, Route, methods};
 use crate::protocol::{Revision, is_modern_header};
 
 /// The service behind every connection.
@@ -56,8 +57,9 @@ impl Endpoint {
 
     /// The rest of the handshake, from `Upgrade` to `Sec-WebSocket-Accept`, is the host's.
     fn check_handshake(&self, head: &Head, peer: &Peer) -> Result<Peer> {
+        // No WebSocket is opened where the metadata is.
         self.policy
-            .check(head, peer.is_unix)
+            .check(head, peer.is_unix, false)
             .map_err(|Denied { status, reason }| Error::denied(status, &reason))?;
         if head.method != Method::Get {
             return Err(Error::denied(
@@ -69,6 +71,13 @@ impl Endpoint {
             return Err(Error::denied(StatusCode::BadRequest, NO_UPGRADE));
         }
         self.check_key(Some(head), peer)
+    }
+
+    /// What clients are told of the tokens that they need, if `path` is a place of it.
+    fn metadata_at(&self, path: &str) -> Option<Arc<Metadata>> {
+        let is_near = path.starts_with(WELL_KNOWN);
+        let metadata = is_near.then(|| self.core.auth.metadata()).flatten();
+        metadata.filter(|metadata| metadata.is_at(path))
     }
 
     fn check_key(&self, head: Option<&Head>, peer: &Peer) -> Result<Peer> {
@@ -115,13 +124,19 @@ impl Service for Endpoint {
     fn admit(&self, head: &Head, peer: &Peer) -> std::result::Result<Peer, Response> {
         let core = &self.core;
         let check = || {
-            self.policy.check(head, peer.is_unix).map_err(refusal)?;
-            // A preflight carries no key, and its answer is the same for everybody.
-            if head.method == Method::Options {
+            let is_metadata = self.metadata_at(&head.path).is_some();
+            self.policy
+                .check(head, peer.is_unix, is_metadata)
+                .map_err(|denied| refusal(denied, methods(is_metadata)))?;
+            // Neither carries a preflight a key, nor does who looks for a way to get one; and what
+            // they hear is the same for everybody.
+            if head.method == Method::Options || is_metadata {
                 return Ok(peer.clone());
             }
-            let checked = core.auth.check(Some(head), peer);
-            let peer = checked.map_err(|denial| challenge::denied(denial, core.identity.name()))?;
+            let peer = core.auth.check(Some(head), peer).map_err(|denial| {
+                let metadata = core.auth.metadata();
+                challenge::denied(denial, core.identity.name(), metadata.as_deref())
+            })?;
             match head.method {
                 Method::Post => streamable::admit(head).map(|()| peer),
                 _ => Ok(peer),
@@ -134,7 +149,10 @@ impl Service for Endpoint {
     }
 
     fn respond(&self, incoming: Incoming) -> Outcome {
-        // `admit` has let the path through.
+        // `admit` has let the path through; who comes too late for the metadata finds nothing.
+        if let Some(metadata) = self.metadata_at(&incoming.head.path) {
+            return Outcome::Respond(metadata::serve(&incoming, &metadata));
+        }
         let Some(route) = self.policy.route(&incoming.head.path) else {
             return Outcome::Respond(response(StatusCode::NotFound));
         };
@@ -157,10 +175,10 @@ impl Service for Endpoint {
     }
 }
 
-fn refusal(Denied { status, reason }: Denied) -> Response {
+fn refusal(Denied { status, reason }: Denied, methods: &str) -> Response {
     let mut response = text(status, &reason);
     match status {
-        StatusCode::MethodNotAllowed => set_header(&mut response, "allow", METHODS),
+        StatusCode::MethodNotAllowed => set_header(&mut response, "allow", methods),
         // A page under attack or a wrong host has nothing more to say on this connection.
         StatusCode::Forbidden => close_after(&mut response),
         _ => {}

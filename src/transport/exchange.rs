@@ -11,6 +11,7 @@ use http_types::{Response, StatusCode};
 
 use super::challenge;
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
+use crate::auth::Lack;
 use crate::env::Env;
 use crate::http::response::{STOPPING, json, response, set_header, text};
 use crate::reply::{Reply, ReplySink};
@@ -254,9 +255,9 @@ impl ReplySink for Exchange {
         self.outbox.close(Close::Done);
     }
 
-    fn forbid(&self, reply: Reply, scope: &str) {
+    fn forbid(&self, reply: Reply, lack: &Lack) {
         // Set once: a request is answered once.
-        let _ = self.challenge.set(challenge::insufficient_scope(scope));
+        let _ = self.challenge.set(challenge::insufficient_scope(lack));
         self.reply(reply);
     }
 

@@ -19,6 +19,7 @@ pub(super) struct Origin {
     pub(super) remote: Arc<str>,
     pub(super) principal: Option<Arc<str>>,
     pub(super) scopes: Scopes,
+    pub(super) claims: Option<Arc<str>>,
 }
 
 impl Origin {
@@ -33,6 +34,7 @@ impl Origin {
             remote: peer.address.clone(),
             principal: peer.principal.clone(),
             scopes: peer.scopes.clone(),
+            claims: peer.claims(),
         }
     }
 }
@@ -97,6 +99,7 @@ pub(super) fn run(
         remote: origin.remote.clone(),
         principal: origin.principal.clone(),
         scopes: origin.scopes.clone(),
+        claims: origin.claims.clone(),
         mismatch: None,
     };
     dispatch(core, request);

@@ -14,6 +14,7 @@ mod exchange;
 mod header;
 mod legacy;
 mod message;
+mod metadata;
 mod metered;
 mod modern;
 mod sse;

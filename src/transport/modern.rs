@@ -59,6 +59,7 @@ pub(super) fn post(
         remote: incoming.peer.address.clone(),
         principal: incoming.peer.principal.clone(),
         scopes: incoming.peer.scopes.clone(),
+        claims: incoming.peer.claims(),
         mismatch,
     };
     dispatch(core, request);

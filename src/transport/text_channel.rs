@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::duplex::{self, SharedStream};
 use super::event_stream::StreamSlot;
 use super::message::Origin;
-use crate::auth::Issued;
+use crate::auth::Pass;
 use crate::core::Core;
 use crate::env::Env;
 use crate::error;
@@ -36,7 +36,7 @@ pub(crate) struct TextChannel {
     outbox: Arc<Outbox>,
     origin: Origin,
     /// What let the peer in; it must still do so when a message comes.
-    key: Option<Arc<Issued>>,
+    pass: Option<Arc<Pass>>,
     _slot: StreamSlot,
 }
 
@@ -56,8 +56,8 @@ impl TextChannel {
         core.changes.subscribe(Arc::downgrade(&session) as _);
         core.env.counters.websockets.up();
         let origin = Origin::of(peer, "websocket", Arc::new(SharedStream(outbox.clone())));
-        let (env, core, key) = (core.env.clone(), Arc::downgrade(core), peer.key.clone());
-        Ok(TextChannel { env, core, session, outbox, origin, key, _slot: slot })
+        let (env, core, pass) = (core.env.clone(), Arc::downgrade(core), peer.pass.clone());
+        Ok(TextChannel { env, core, session, outbox, origin, pass, _slot: slot })
     }
 
     /// Takes one message. Calls of inline tools run before this returns.
@@ -66,7 +66,7 @@ impl TextChannel {
             return;
         }
         let Some(core) = self.core.upgrade() else { return };
-        if self.key.as_ref().is_some_and(|key| !core.auth.is_valid(key)) {
+        if self.pass.as_ref().is_some_and(|pass| !core.auth.is_valid(pass)) {
             core.sessions.end(&self.session.id, Close::Revoked);
             return;
         }
@@ -138,7 +138,7 @@ impl From<Close> for Closing {
         match why {
             Close::Done | Close::Session => Closing::DONE,
             Close::Shutdown => Closing::new(1001, "server is stopping"),
-            Close::Revoked => Closing::new(1008, "the key is not valid any more"),
+            Close::Revoked => Closing::new(1008, "the key or token is not valid any more"),
             Close::Overflow => Closing::new(1008, "client reads too slowly"),
         }
     }

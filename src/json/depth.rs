@@ -4,7 +4,7 @@
 ///
 /// Reads brackets outside strings only, so it is also right on text that is not JSON; the parser
 /// has the last word on that.
-pub(super) fn within(text: &[u8], limit: usize) -> bool {
+pub(crate) fn within(text: &[u8], limit: usize) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for &byte in text {
         if in_string {

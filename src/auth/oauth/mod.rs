@@ -1,0 +1,220 @@
+//! Access tokens of authorization servers: the server as an OAuth 2.1 resource server.
+//!
+//! ```text
+//! token > cheap rules (token) > key of its issuer (jwks) > signature > grant
+//! ```
+//!
+//! Never opens a connection: the host brings the keys and is told when it should bring new ones.
+
+mod algorithm;
+mod config;
+mod fault;
+mod jwks;
+mod metadata;
+mod resource;
+mod signature;
+mod token;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use config::OAuth;
+pub(crate) use fault::{Fault, Refused};
+pub use jwks::JwksReport;
+use jwks::{Jwks, SigningKey};
+pub(crate) use metadata::Metadata;
+pub(crate) use resource::WELL_KNOWN;
+use token::Token;
+pub(super) use token::is_token;
+
+use super::scopes::Scopes;
+use crate::error::{Error, Result};
+use crate::sync::lock;
+
+/// Least time between two requests for the keys of one issuer: anybody can send a token with the
+/// id of a key that does not exist.
+const WANT_TIME: Duration = Duration::from_secs(10);
+
+/// What a token has granted.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(super) principal: Arc<str>,
+    pub(super) scopes: Scopes,
+    /// JSON text.
+    claims: Arc<str>,
+    /// In seconds since 1970.
+    ends: f64,
+    key: Arc<SigningKey>,
+}
+
+impl Grant {
+    pub(super) fn claims(&self) -> &Arc<str> {
+        &self.claims
+    }
+
+    /// Tells whether the token would still let somebody in.
+    pub(super) fn is_valid(&self) -> bool {
+        !self.key.is_revoked() && now() < self.ends
+    }
+}
+
+/// Why a token was refused, and of which issuer new keys may help.
+pub(super) struct Rejected {
+    pub(super) refused: Refused,
+    pub(super) wanted: Option<String>,
+}
+
+impl From<Refused> for Rejected {
+    fn from(refused: Refused) -> Rejected {
+        Rejected { refused, wanted: None }
+    }
+}
+
+/// Whom the host trusts at one moment.
+#[derive(Debug)]
+struct Trust {
+    oauth: OAuth,
+    metadata: Arc<Metadata>,
+    /// Of each issuer, in the order of the configuration.
+    keys: Vec<Jwks>,
+}
+
+/// See the module text.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    trust: Mutex<Option<Arc<Trust>>>,
+    /// When the keys of an issuer were asked for last. Never above the number of issuers, but for
+    /// those that were taken away meanwhile.
+    wanted: Mutex<Vec<(String, Instant)>>,
+}
+
+impl Tokens {
+    /// Takes tokens by the rules of `oauth` from here on; `None`: none. Keys of issuers that stay
+    /// are kept. Where the rules have changed, who came in by the old ones must come again.
+    ///
+    /// # Errors
+    /// [`Error::State`] in a build without the feature `jwt`.
+    pub(super) fn set(&self, oauth: Option<OAuth>, (name, path): (&str, &str)) -> Result<()> {
+        if !cfg!(feature = "jwt") {
+            let how = "build emcp with the cargo feature jwt, or make FEATURES=jwt";
+            return Err(Error::State(format!("this emcp knows no access tokens: {how}")));
+        }
+        let mut trust = lock(&self.trust);
+        let before = trust.take();
+        lock(&self.wanted).clear();
+        *trust = oauth.map(|oauth| {
+            let metadata = Arc::new(Metadata::new(&oauth, name, path));
+            let keys = oauth.issuers.iter().map(|issuer| kept(before.as_deref(), issuer, &oauth));
+            Arc::new(Trust { keys: keys.collect(), metadata, oauth })
+        });
+        let stays =
+            |issuer| trust.as_ref().is_some_and(|trust| trust.oauth.issuers.contains(issuer));
+        for (issuer, keys) in before.iter().flat_map(|old| old.oauth.issuers.iter().zip(&old.keys))
+        {
+            if !stays(issuer) {
+                keys.revoke();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the keys in `text` in the place of those of `issuer`; `None` is the only issuer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an issuer that is not trusted; [`Error::Config`] when the text
+    /// cannot be used. Nothing changes then.
+    pub(super) fn set_keys(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
+        // Read outside the lock: it is up to a quarter of a megabyte.
+        let (jwks, report) = Jwks::parse(text)?;
+        let mut trust = lock(&self.trust);
+        let place = trust.as_ref().and_then(|trust| trust.place(issuer));
+        let (Some(old), Some(place)) = (trust.as_ref(), place) else {
+            return Err(Error::NotFound(match issuer {
+                Some(issuer) => format!("issuer {issuer:?} among those that are trusted"),
+                None => "the one issuer that could be meant".into(),
+            }));
+        };
+        let mut keys = old.keys.clone();
+        keys[place] = jwks.succeed(&keys[place]);
+        let next = Trust { oauth: old.oauth.clone(), metadata: old.metadata.clone(), keys };
+        *trust = Some(Arc::new(next));
+        Ok(report)
+    }
+
+    /// What clients are told; `None` when no tokens are taken.
+    pub(super) fn metadata(&self) -> Option<Arc<Metadata>> {
+        lock(&self.trust).as_ref().map(|trust| trust.metadata.clone())
+    }
+
+    /// Checks a token; `None` when none are taken.
+    pub(super) fn check(&self, text: &str) -> Option<std::result::Result<Grant, Rejected>> {
+        let trust = lock(&self.trust).clone()?;
+        Some(trust.check(text, now()))
+    }
+
+    /// Tells whether it is time to ask for the keys of `issuer` once more; it counts as done then.
+    pub(super) fn wants(&self, issuer: &str, now: Instant) -> bool {
+        let mut wanted = lock(&self.wanted);
+        match wanted.iter_mut().find(|(known, _)| known == issuer) {
+            Some((_, last)) if now.saturating_duration_since(*last) < WANT_TIME => false,
+            Some((_, last)) => {
+                *last = now;
+                true
+            }
+            None => {
+                wanted.push((issuer.to_owned(), now));
+                true
+            }
+        }
+    }
+}
+
+impl Trust {
+    fn place(&self, issuer: Option<&str>) -> Option<usize> {
+        match issuer {
+            Some(issuer) => self.oauth.issuers.iter().position(|known| known == issuer),
+            None => (self.oauth.issuers.len() == 1).then_some(0),
+        }
+    }
+
+    fn check(&self, text: &str, now: f64) -> std::result::Result<Grant, Rejected> {
+        let token = Token::read(text, &self.oauth, now)?;
+        let malformed = || Rejected::from(Refused::from(Fault::Malformed));
+        // Both have been looked at by `read`.
+        let issuer = token.claims.iss.as_deref().ok_or_else(malformed)?;
+        let principal = token.claims.principal().ok_or_else(malformed)?;
+        let keys = self.place(Some(issuer)).and_then(|place| self.keys.get(place));
+        let key = keys.and_then(|keys| keys.find(token.key_id.as_deref(), token.algorithm));
+        let Some(key) = key else {
+            let said = token.key_id.as_deref().unwrap_or_default();
+            let refused = Refused::saying(Fault::UnknownKey, said);
+            return Err(Rejected { refused, wanted: Some(issuer.to_owned()) });
+        };
+        if !key.verifies(token.algorithm, token.message.as_bytes(), &token.signature) {
+            return Err(Refused::from(Fault::Signature).into());
+        }
+        Ok(Grant {
+            principal: principal.into(),
+            scopes: token.claims.scopes(&self.oauth),
+            ends: token.claims.ends(&self.oauth),
+            key: key.clone(),
+            claims: token.text.into(),
+        })
+    }
+}
+
+/// The keys of `issuer` under the rules of `oauth`.
+fn kept(before: Option<&Trust>, issuer: &str, oauth: &OAuth) -> Jwks {
+    let Some(before) = before else { return Jwks::default() };
+    let keys = before.place(Some(issuer)).and_then(|place| before.keys.get(place));
+    let keys = keys.cloned().unwrap_or_default();
+    if before.oauth.trusts_like(oauth) { keys } else { keys.renew() }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+#[cfg(all(test, feature = "jwt"))]
+mod tests;
