@@ -57,7 +57,7 @@ impl OwnedAudit {
 
     /// What it takes of the memory that records may take, but for a small fixed part.
     pub(crate) fn bytes(&self) -> usize {
-        self.name.len() + self.arguments.len()
+        self.name.len() + self.arguments.len() + self.caller.claims.len()
     }
 
     pub(crate) fn view(&self) -> Audit<'_> {

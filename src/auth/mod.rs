@@ -171,7 +171,7 @@ impl Auth {
     /// Puts the keys in `text` in the place of those of `issuer`, `None`: of the only one.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::Config`]; nothing changes then.
+    /// [`Error::NotFound`], [`Error::State`] and [`Error::Config`]; nothing changes then.
     pub(crate) fn set_jwks(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
         let report = self.tokens.set_keys(issuer, text)?;
         let issuer = issuer.map(|issuer| format!(" of {issuer}")).unwrap_or_default();

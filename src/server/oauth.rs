@@ -35,8 +35,9 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) for an issuer that
-    /// [`Server::set_oauth`] has not named; [`Error::Config`](crate::Error::Config) when the text
-    /// is no set, larger than 256 KiB, or has keys and none that can be used. The old keys stay.
+    /// [`Server::set_oauth`] has not named, [`Error::State`](crate::Error::State) when it has named
+    /// none; [`Error::Config`](crate::Error::Config) when the text is no set, larger than 256 KiB,
+    /// or has keys and none that can be used. The old keys stay.
     pub fn set_jwks(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
         self.core.auth.set_jwks(issuer, text)
     }

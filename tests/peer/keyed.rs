@@ -90,13 +90,16 @@ pub(crate) fn keyed(options: Options) -> Keyed {
     let identity = Identity { name: "guarded".into(), version: "1".into(), ..Identity::default() };
     let server = Arc::new(Server::new(identity, in_mode(options), Limits::default()).unwrap());
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (log, audit) = (heard.clone(), heard.clone());
+    let (log, audit, wanted) = (heard.clone(), heard.clone(), heard.clone());
     let hooks = Hooks {
         log: Some(Box::new(move |level, part, text| {
             log.lock().unwrap().push(format!("{level:?} {part}: {text}"));
         })),
         audit: Some(Box::new(move |record| {
             audit.lock().unwrap().push(format!("{record:?}"));
+        })),
+        jwks_wanted: Some(Box::new(move |issuer| {
+            wanted.lock().unwrap().push(format!("jwks wanted: {issuer}"));
         })),
         ..Hooks::default()
     };

@@ -121,19 +121,19 @@ impl Tokens {
     /// Puts the keys in `text` in the place of those of `issuer`; `None` is the only issuer.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an issuer that is not trusted; [`Error::Config`] when the text
-    /// cannot be used. Nothing changes then.
+    /// [`Error::NotFound`] for an issuer that is not trusted, [`Error::State`] where none is;
+    /// [`Error::Config`] when the text cannot be used. Nothing changes then.
     pub(super) fn set_keys(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
         // Read outside the lock: it is up to a quarter of a megabyte.
         let (jwks, report) = Jwks::parse(text)?;
         let mut trust = lock(&self.trust);
-        let place = trust.as_ref().and_then(|trust| trust.place(issuer));
-        let (Some(old), Some(place)) = (trust.as_ref(), place) else {
-            return Err(Error::NotFound(match issuer {
-                Some(issuer) => format!("issuer {issuer:?} among those that are trusted"),
-                None => "the one issuer that could be meant".into(),
-            }));
+        let Some(old) = trust.as_ref() else {
+            return Err(Error::State("no issuer is trusted: say first which".into()));
         };
+        let place = old.place(issuer).ok_or_else(|| match issuer {
+            Some(issuer) => Error::NotFound(format!("a trusted issuer {issuer:?}")),
+            None => Error::Config("the issuer is not named, and several are trusted".into()),
+        })?;
         let mut keys = old.keys.clone();
         keys[place] = jwks.succeed(&keys[place]);
         let next = Trust { oauth: old.oauth.clone(), metadata: old.metadata.clone(), keys };

@@ -59,14 +59,14 @@ fn grant(tokens: &Tokens, token: &str) -> std::result::Result<Grant, Fault> {
 fn without_a_configuration_no_token_is_looked_at() {
     let tokens = Tokens::default();
     assert!(tokens.check("a.b.c").is_none() && tokens.metadata().is_none());
-    assert!(matches!(tokens.set_keys(None, r#"{"keys":[]}"#), Err(Error::NotFound(_))));
+    assert!(matches!(tokens.set_keys(None, r#"{"keys":[]}"#), Err(Error::State(_))));
 }
 
 #[test]
 fn no_issuer_speaks_for_another() {
     let (one, two) = (Issuer::new(ONE, 1), Issuer::new(TWO, 2));
     let tokens = tokens(oauth().issuer(TWO).unwrap());
-    assert!(matches!(tokens.set_keys(None, &one.jwks()), Err(Error::NotFound(_))));
+    assert!(matches!(tokens.set_keys(None, &one.jwks()), Err(Error::Config(_))));
     assert!(tokens.set_keys(Some("https://three.example"), &one.jwks()).is_err());
     tokens.set_keys(Some(ONE), &one.jwks()).unwrap();
     assert_eq!(grant(&tokens, &two.token()).unwrap_err(), Fault::UnknownKey);
