@@ -10,6 +10,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("Making a server", "config"),
     ("Running a server", "server"),
     ("Who may come in", "keys"),
+    ("Who may come in with a token", "oauth"),
     ("The program's own thread", "dispatch"),
     ("Sockets of the program", "adopt"),
     ("Requests that the program has parsed", "request"),
