@@ -256,7 +256,7 @@ impl Auth {
         &self,
         credential: &Credential,
         peer: &Peer,
-    ) -> std::result::Result<Option<Grant>, Denial> {
+    ) -> std::result::Result<Option<Arc<Grant>>, Denial> {
         if !credential.is_bearer || !oauth::is_token(&credential.text) {
             return Ok(None);
         }

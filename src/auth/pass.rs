@@ -9,7 +9,7 @@ use super::scopes::Scopes;
 /// A key or a token that was good when it came.
 pub(crate) enum Pass {
     Key(Arc<Issued>),
-    Token(Grant),
+    Token(Arc<Grant>),
 }
 
 impl Pass {

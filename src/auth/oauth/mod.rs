@@ -1,7 +1,7 @@
 //! Access tokens of authorization servers: the server as an OAuth 2.1 resource server.
 //!
 //! ```text
-//! token > cheap rules (token) > key of its issuer (jwks) > signature > grant
+//! token > seen before? > cheap rules (token) > key of its issuer (jwks) > signature > grant
 //! ```
 //!
 //! Never opens a connection: the host brings the keys and is told when it should bring new ones.
@@ -12,6 +12,7 @@ mod fault;
 mod jwks;
 mod metadata;
 mod resource;
+mod seen;
 mod signature;
 mod token;
 
@@ -24,6 +25,7 @@ pub use jwks::JwksReport;
 use jwks::{Jwks, SigningKey};
 pub(crate) use metadata::Metadata;
 pub(crate) use resource::WELL_KNOWN;
+use seen::Seen;
 use token::Token;
 pub(super) use token::is_token;
 
@@ -70,13 +72,14 @@ impl From<Refused> for Rejected {
     }
 }
 
-/// Whom the host trusts at one moment.
+/// Whom the host trusts at one moment, and what has been found out about tokens meanwhile.
 #[derive(Debug)]
 struct Trust {
     oauth: OAuth,
     metadata: Arc<Metadata>,
     /// Of each issuer, in the order of the configuration.
     keys: Vec<Jwks>,
+    seen: Seen,
 }
 
 /// See the module text.
@@ -105,7 +108,7 @@ impl Tokens {
         *trust = oauth.map(|oauth| {
             let metadata = Arc::new(Metadata::new(&oauth, name, path));
             let keys = oauth.issuers.iter().map(|issuer| kept(before.as_deref(), issuer, &oauth));
-            Arc::new(Trust { keys: keys.collect(), metadata, oauth })
+            Arc::new(Trust { keys: keys.collect(), metadata, seen: Seen::default(), oauth })
         });
         let stays =
             |issuer| trust.as_ref().is_some_and(|trust| trust.oauth.issuers.contains(issuer));
@@ -136,8 +139,8 @@ impl Tokens {
         })?;
         let mut keys = old.keys.clone();
         keys[place] = jwks.succeed(&keys[place]);
-        let next = Trust { oauth: old.oauth.clone(), metadata: old.metadata.clone(), keys };
-        *trust = Some(Arc::new(next));
+        let (oauth, metadata) = (old.oauth.clone(), old.metadata.clone());
+        *trust = Some(Arc::new(Trust { oauth, metadata, keys, seen: Seen::default() }));
         Ok(report)
     }
 
@@ -147,7 +150,7 @@ impl Tokens {
     }
 
     /// Checks a token; `None` when none are taken.
-    pub(super) fn check(&self, text: &str) -> Option<std::result::Result<Grant, Rejected>> {
+    pub(super) fn check(&self, text: &str) -> Option<std::result::Result<Arc<Grant>, Rejected>> {
         let trust = lock(&self.trust).clone()?;
         Some(trust.check(text, now()))
     }
@@ -177,7 +180,11 @@ impl Trust {
         }
     }
 
-    fn check(&self, text: &str, now: f64) -> std::result::Result<Grant, Rejected> {
+    fn check(&self, text: &str, now: f64) -> std::result::Result<Arc<Grant>, Rejected> {
+        let digest = seen::digest(text);
+        if let Some(grant) = self.seen.find(&digest) {
+            return Ok(grant);
+        }
         let token = Token::read(text, &self.oauth, now)?;
         let malformed = || Rejected::from(Refused::from(Fault::Malformed));
         // Both have been looked at by `read`.
@@ -193,13 +200,15 @@ impl Trust {
         if !key.verifies(token.algorithm, token.message.as_bytes(), &token.signature) {
             return Err(Refused::from(Fault::Signature).into());
         }
-        Ok(Grant {
+        let grant = Arc::new(Grant {
             principal: principal.into(),
             scopes: token.claims.scopes(&self.oauth),
             ends: token.claims.ends(&self.oauth),
             key: key.clone(),
             claims: token.text.into(),
-        })
+        });
+        self.seen.keep(digest, grant.clone());
+        Ok(grant)
     }
 }
 

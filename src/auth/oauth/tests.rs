@@ -29,7 +29,11 @@ impl Issuer {
     }
 
     fn token(&self) -> String {
-        let claims = json!({ "iss": self.name, "aud": RESOURCE, "exp": 9e9, "sub": "ann" });
+        self.token_of("ann")
+    }
+
+    fn token_of(&self, subject: &str) -> String {
+        let claims = json!({ "iss": self.name, "aud": RESOURCE, "exp": 9e9, "sub": subject });
         let parts = [json!({ "alg": "EdDSA", "kid": "k" }), claims];
         let message = parts.map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(message.as_bytes()));
@@ -51,7 +55,7 @@ fn set(tokens: &Tokens, oauth: Option<OAuth>) {
     tokens.set(oauth, ("agent", "/mcp")).unwrap();
 }
 
-fn grant(tokens: &Tokens, token: &str) -> std::result::Result<Grant, Fault> {
+fn grant(tokens: &Tokens, token: &str) -> std::result::Result<Arc<Grant>, Fault> {
     tokens.check(token).unwrap().map_err(|rejected| rejected.refused.fault)
 }
 
@@ -111,6 +115,25 @@ fn a_grant_lasts_as_long_as_the_rules() {
     let last = grant(&tokens, &one.token()).unwrap();
     set(&tokens, None);
     assert!(!last.is_valid() && tokens.check(&one.token()).is_none());
+}
+
+#[test]
+fn tokens_are_remembered_while_they_are_good() {
+    let one = Issuer::new(ONE, 1);
+    let tokens = tokens(oauth());
+    tokens.set_keys(None, &one.jwks()).unwrap();
+    let known = || lock(&tokens.trust).as_ref().unwrap().seen.len();
+    let token = one.token();
+    let first = grant(&tokens, &token).unwrap();
+    assert!(Arc::ptr_eq(&first, &grant(&tokens, &token).unwrap()));
+    assert!(grant(&tokens, &token[1..]).is_err() && grant(&tokens, "a.b.c").is_err());
+    assert_eq!(known(), 1, "what is refused is not remembered");
+    // Very many do not take more and more memory.
+    let more = (0..300).map(|number| one.token_of(&format!("user{number}")));
+    more.for_each(|token| assert!(grant(&tokens, &token).is_ok()));
+    assert!((1..=256).contains(&known()), "{}", known());
+    tokens.set_keys(None, &one.jwks()).unwrap();
+    assert_eq!(known(), 0, "what was found out with other keys counts no more");
 }
 
 #[test]
