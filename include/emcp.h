@@ -163,7 +163,8 @@ emcp_str emcp_str_of(const char *text);
 /* Lists are the same for everybody, so caches that users share may keep them too. Without effect
  * when the `allow` hook, keys or scopes decide who sees what. */
 #define EMCP_F_PUBLIC_CACHE 256
-/* Nobody comes in without a key, also before the first one is added; see emcp_key_add(). */
+/* Nobody comes in without a key or a token, also before the first key is added and the first issuer
+ * named; see emcp_key_add() and emcp_oauth_set(). */
 #define EMCP_F_KEYS_REQUIRED 512
 /* Take keys from the URL too, as "?api_key=KEY", for clients that cannot send headers. Logs of
  * proxies and histories of browsers keep URLs. Not for HTTP+SSE, where emcp says where to post. */

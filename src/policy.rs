@@ -90,7 +90,7 @@ impl Policy {
             return Err(denied(StatusCode::Forbidden, reason));
         }
         let methods = methods(is_metadata);
-        match methods.split(", ").any(|method| method == head.method.to_string()) {
+        match methods.split(", ").any(|method| method == head.method.as_ref()) {
             true => Ok(route),
             false => {
                 let reason = format!("{} is not supported here; use {methods}", head.method);

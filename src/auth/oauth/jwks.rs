@@ -67,8 +67,8 @@ impl SigningKey {
     }
 
     fn is_same(&self, other: &SigningKey) -> bool {
-        let parts = |key: &SigningKey| (key.id.clone(), key.algorithm, key.public.clone());
-        parts(self) == parts(other)
+        let SigningKey { id, algorithm, public, revoked: _ } = self;
+        *id == other.id && *algorithm == other.algorithm && *public == other.public
     }
 }
 
