@@ -24,8 +24,6 @@ pub(crate) enum Route {
     Endpoint,
     /// Its alias that always answers with a stream.
     Sse,
-    /// Where clients look for the metadata of a protected resource (RFC 9728).
-    Metadata,
 }
 
 /// A request that is turned away.
@@ -39,9 +37,10 @@ pub(crate) struct Denied {
 /// What `Allow` says (RFC 9110 section 10.2.1).
 pub(crate) const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 
-/// The same for the metadata.
+/// The same where the metadata of a protected resource is (RFC 9728).
 pub(crate) const METADATA_METHODS: &str = "GET, HEAD, OPTIONS";
 
+/// What `Allow` says at a path.
 pub(crate) fn methods(is_metadata: bool) -> &'static str {
     if is_metadata { METADATA_METHODS } else { METHODS }
 }
@@ -67,11 +66,11 @@ impl Policy {
         head: &Head,
         is_local: bool,
         is_metadata: bool,
-    ) -> Result<Route, Denied> {
-        let metadata = is_metadata.then_some(Route::Metadata);
-        let route = metadata.or_else(|| self.route(&head.path)).ok_or_else(|| {
-            denied(StatusCode::NotFound, format!("nothing here; the endpoint is {}", self.path))
-        })?;
+    ) -> Result<(), Denied> {
+        if !is_metadata && self.route(&head.path).is_none() {
+            let reason = format!("nothing here; the endpoint is {}", self.path);
+            return Err(denied(StatusCode::NotFound, reason));
+        }
         if let Some(host) = head.host.as_deref().filter(|_| !is_local)
             && !self.allows_host(host)
         {
@@ -91,7 +90,7 @@ impl Policy {
         }
         let methods = methods(is_metadata);
         match methods.split(", ").any(|method| method == head.method.as_ref()) {
-            true => Ok(route),
+            true => Ok(()),
             false => {
                 let reason = format!("{} is not supported here; use {methods}", head.method);
                 Err(denied(StatusCode::MethodNotAllowed, reason))

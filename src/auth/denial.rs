@@ -20,15 +20,13 @@ pub(crate) enum Denial {
     Ambiguous,
     /// The token lets nobody in.
     Token(Fault),
-    /// The token is good and lacks a scope that everybody needs.
-    Scope,
 }
 
 impl Denial {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Denial::Ambiguous => StatusCode::BadRequest,
-            Denial::Scope => StatusCode::Forbidden,
+            Denial::Token(Fault::Scope) => StatusCode::Forbidden,
             _ => StatusCode::Unauthorized,
         }
     }
@@ -51,7 +49,6 @@ impl Denial {
             Denial::Expired => "this key has expired: ask whoever runs this server for another",
             Denial::Ambiguous => "the request carries two different keys: send one",
             Denial::Token(fault) => fault.reason(),
-            Denial::Scope => "the token lacks a scope: ask for one with all that are named here",
         }
     }
 
@@ -59,8 +56,8 @@ impl Denial {
     pub(crate) fn error(self) -> Option<&'static str> {
         match self {
             Denial::Missing | Denial::NoToken => None,
+            Denial::Token(Fault::Scope) => Some("insufficient_scope"),
             Denial::Unknown | Denial::Expired | Denial::Token(_) => Some("invalid_token"),
-            Denial::Scope => Some("insufficient_scope"),
             Denial::Ambiguous => Some("invalid_request"),
         }
     }
@@ -73,7 +70,6 @@ impl Denial {
             Denial::Expired => "refused, expired key",
             Denial::Ambiguous => "refused, two different keys",
             Denial::Token(fault) => fault.for_log(),
-            Denial::Scope => "refused, token without a scope that everybody needs",
         }
     }
 
@@ -81,8 +77,8 @@ impl Denial {
         match self {
             Denial::Missing | Denial::NoToken => &counters.auth_missing,
             Denial::Expired | Denial::Token(Fault::Expired) => &counters.auth_expired,
+            Denial::Token(Fault::Scope) => &counters.scopes_refused,
             Denial::Unknown | Denial::Ambiguous | Denial::Token(_) => &counters.auth_refused,
-            Denial::Scope => &counters.scopes_refused,
         }
     }
 }

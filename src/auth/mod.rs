@@ -22,9 +22,9 @@ use credential::Credential;
 pub(crate) use denial::Denial;
 use file::{KeyFile, News};
 pub use key::Key;
+pub(crate) use oauth::{Fault, Metadata, WELL_KNOWN};
 use oauth::{Grant, Rejected, Tokens};
 pub use oauth::{JwksReport, OAuth};
-pub(crate) use oauth::{Metadata, WELL_KNOWN};
 pub(crate) use pass::Pass;
 use ring::{Issued, Ring, reissue};
 pub(crate) use scopes::{Scopes, check_scope};
@@ -263,15 +263,7 @@ impl Auth {
         let Some(text) = std::str::from_utf8(&credential.text).ok() else { return Ok(None) };
         match self.tokens.check(text) {
             None => Ok(None),
-            Some(Ok(grant)) => {
-                let required = self.metadata().map(|metadata| metadata.required.clone());
-                let required = required.unwrap_or_default();
-                let mut names = required.split(' ').filter(|name| !name.is_empty());
-                match names.all(|name| grant.scopes.has(name)) {
-                    true => Ok(Some(grant)),
-                    false => Err(self.denied(Denial::Scope, peer, Some(&grant.principal))),
-                }
-            }
+            Some(Ok(grant)) => Ok(Some(grant)),
             Some(Err(Rejected { refused, wanted })) => {
                 if let Some(issuer) = wanted {
                     self.want_keys(issuer);

@@ -3,7 +3,7 @@
 
 use http_types::{Response, StatusCode};
 
-use crate::auth::{Denial, Lack, Metadata};
+use crate::auth::{Denial, Fault, Lack, Metadata};
 use crate::http::response::{set_header, text};
 
 /// The answer to a request without the right key or token.
@@ -20,7 +20,7 @@ pub(super) fn denied(denial: Denial, server_name: &str, metadata: Option<&Metada
             challenge += &format!(", error_description=\"{}\"", denial.reason());
         }
         let scopes = match denial {
-            Denial::Scope => &metadata.required,
+            Denial::Token(Fault::Scope) => &metadata.required,
             _ => &metadata.scopes,
         };
         if !scopes.is_empty() {
@@ -36,7 +36,7 @@ pub(super) fn denied(denial: Denial, server_name: &str, metadata: Option<&Metada
 pub(super) fn insufficient_scope(lack: &Lack) -> String {
     let mut challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", lack.scopes);
     if let Some(metadata) = &lack.metadata {
-        let reason = Denial::Scope.reason();
+        let reason = Fault::Scope.reason();
         challenge += &format!(", error_description=\"{reason}\"");
         challenge += &format!(", resource_metadata=\"{}\"", metadata.url);
     }

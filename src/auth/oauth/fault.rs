@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Bound,
     UnknownKey,
     Signature,
+    /// It is good, and lacks a scope that everybody needs.
+    Scope,
 }
 
 impl Fault {
@@ -46,6 +48,7 @@ impl Fault {
             }
             Fault::UnknownKey => "the token is signed with a key that is not known here",
             Fault::Signature => "the signature of the token is wrong",
+            Fault::Scope => "the token lacks a scope: ask for one with all that are named here",
         }
     }
 
@@ -65,6 +68,7 @@ impl Fault {
             Fault::Bound => "refused, token bound to a key of its client",
             Fault::UnknownKey => "refused, token signed with an unknown key",
             Fault::Signature => "refused, token with a wrong signature",
+            Fault::Scope => "refused, token without a scope that everybody needs",
         }
     }
 }

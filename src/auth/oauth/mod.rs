@@ -200,9 +200,13 @@ impl Trust {
         if !key.verifies(token.algorithm, token.message.as_bytes(), &token.signature) {
             return Err(Refused::from(Fault::Signature).into());
         }
+        let scopes = token.claims.scopes(&self.oauth);
+        if !self.oauth.required.iter().all(|scope| scopes.has(scope)) {
+            return Err(Refused::saying(Fault::Scope, &principal).into());
+        }
         let grant = Arc::new(Grant {
             principal: principal.into(),
-            scopes: token.claims.scopes(&self.oauth),
+            scopes,
             ends: token.claims.ends(&self.oauth),
             key: key.clone(),
             claims: token.text.into(),

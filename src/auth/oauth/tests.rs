@@ -103,7 +103,7 @@ fn a_grant_lasts_as_long_as_the_rules() {
     let held = grant(&tokens, &one.token()).unwrap();
     set(&tokens, Some(oauth().title("Agent").issuer(TWO).unwrap()));
     assert!(held.is_valid(), "these are told and let in as before");
-    set(&tokens, Some(oauth().required_scopes("a").unwrap()));
+    set(&tokens, Some(oauth().algorithms("EdDSA").unwrap()));
     assert!(!held.is_valid());
     let again = grant(&tokens, &one.token()).unwrap();
     assert!(again.is_valid(), "the keys are still there");
@@ -143,6 +143,15 @@ fn keys_are_wanted_once_in_a_while() {
     assert!(tokens.wants(TWO, now), "each issuer has its own time");
     assert!(!tokens.wants(ONE, now + WANT_TIME - Duration::from_millis(1)));
     assert!(tokens.wants(ONE, now + WANT_TIME));
+}
+
+#[test]
+fn a_scope_that_everybody_needs() {
+    let one = Issuer::new(ONE, 1);
+    let tokens = tokens(oauth().required_scopes("a").unwrap());
+    tokens.set_keys(None, &one.jwks()).unwrap();
+    assert_eq!(grant(&tokens, &one.token()).unwrap_err(), Fault::Scope);
+    assert_eq!(grant(&tokens, &one.token()).unwrap_err(), Fault::Scope, "nor the next time");
 }
 
 #[test]
