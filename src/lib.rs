@@ -58,7 +58,7 @@ mod task;
 mod transport;
 mod uri;
 
-pub use auth::{Key, KeyCheck, KeyGrant};
+pub use auth::{JwksReport, Key, KeyCheck, KeyGrant, OAuth};
 pub use caching::CacheTimes;
 pub use call::{Call, CallHandle};
 pub use caller::Caller;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "http.h"
 #include "listen.h"
+#include "oauth.h"
 #include "options.h"
 #include "pages.h"
 #include "prompts.h"
@@ -37,12 +38,14 @@ static void raise_descriptor_limit(void)
 }
 
 /* Blocks the signals in this thread and in all that it starts; main waits for them by hand. */
-static sigset_t block_signals(void)
+static sigset_t block_signals(const struct options *options)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    if (options->jwks)
+        sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     return set;
@@ -77,6 +80,7 @@ static int32_t create_emcp(struct sysmond *sysmond)
     emcp_hooks hooks;
     EMCP_INIT(&hooks);
     hooks.log = on_log;
+    hooks.jwks_wanted = oauth_keys_wanted;
     hooks.user = sysmond;
     status = emcp_set_hooks(sysmond->emcp, &hooks);
     if (status < 0 || !options->keys)
@@ -96,6 +100,9 @@ static const char *start(struct sysmond *sysmond)
     if (create_emcp(sysmond) < 0 || tools_add(sysmond) < 0 || resources_add(sysmond) < 0 ||
         prompts_add(sysmond) < 0)
         return emcp_last_error();
+    const char *problem = oauth_start(sysmond);
+    if (problem)
+        return problem;
     sysmond->sampler = sampler_start(sysmond->ring, sysmond->alerts, resources_second, sysmond);
     sysmond->watchers = watchers_start(sysmond);
     if (!sysmond->sampler || !sysmond->watchers)
@@ -142,6 +149,14 @@ static void print_address(const struct options *options, const struct listen_add
                         "without authentication\n", address->host);
 }
 
+/* Returns when the daemon is to end. */
+static void wait_for_end(struct sysmond *sysmond, const sigset_t *signals)
+{
+    int received;
+    while (sigwait(signals, &received) == 0 && received == SIGHUP)
+        oauth_reload(sysmond);
+}
+
 static int serve(const struct options *options, const sigset_t *signals)
 {
     struct listen_address address;
@@ -162,11 +177,10 @@ static int serve(const struct options *options, const sigset_t *signals)
     const char *hosts = options->any_host ? "*" : options->hosts.len > 0 ? options->hosts.p : "";
     struct http *http = http_start(listener, sysmond.emcp, hosts, pages_render, &sysmond);
     if (http) {
-        int received;
         print_address(options, &address);
         journal_addf(sysmond.journal, EMCP_LOG_NOTICE, "sysmond", "listening on %s, port %u",
                      address.host, address.port);
-        sigwait(signals, &received);
+        wait_for_end(&sysmond, signals);
     } else {
         fprintf(stderr, "sysmond: cannot start: no memory, descriptor or thread for HTTP\n");
     }
@@ -180,7 +194,7 @@ int main(int argc, char **argv)
     struct options options;
     int status = options_parse(&options, argc, argv);
     if (status < 0) {
-        sigset_t signals = block_signals();
+        sigset_t signals = block_signals(&options);
         raise_descriptor_limit();
         status = serve(&options, &signals);
     }

@@ -15,6 +15,9 @@ static const char help[] =
     "  --allow-host HOST   accept this name or address in the Host header; repeatable, '*' is any\n"
     "  --keys FILE         want a key from every client of /mcp; a line each: NAME SECRET [scopes=A,B]\n"
     "                      [expires=2027-01-01T00:00:00Z]; silence_alert needs the scope alerts:write\n"
+    "  --oauth-issuer URL  take access tokens of this authorization server too; with --jwks\n"
+    "  --oauth-resource URL  what they must be for (default the URL of /mcp here)\n"
+    "  --jwks FILE         the keys of the issuer; read again after SIGHUP\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
     "  --read-only         offer nothing that changes anything: no silence_alert\n"
     "  --quiet             print only the line that says where sysmond listens\n"
@@ -22,7 +25,7 @@ static const char help[] =
     "  --help              show this text\n"
     "  --version           show the version\n";
 
-enum { LISTEN = 256, ALLOW_HOST, KEYS, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
+enum { LISTEN = 256, ALLOW_HOST, KEYS, ISSUER, RESOURCE, JWKS, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
 
 static int mistake(const char *message, const char *value)
 {
@@ -46,6 +49,15 @@ static int apply(struct options *options, int option)
         if (*optarg == '\0')
             return mistake("--keys needs a file, not", optarg);
         options->keys = optarg;
+        return -1;
+    case ISSUER:
+        options->oauth_issuer = optarg;
+        return -1;
+    case RESOURCE:
+        options->oauth_resource = optarg;
+        return -1;
+    case JWKS:
+        options->jwks = optarg;
         return -1;
     case NAME:
         if (*optarg == '\0')
@@ -79,6 +91,9 @@ int options_parse(struct options *options, int argc, char **argv)
         {"listen", required_argument, NULL, LISTEN},
         {"allow-host", required_argument, NULL, ALLOW_HOST},
         {"keys", required_argument, NULL, KEYS},
+        {"oauth-issuer", required_argument, NULL, ISSUER},
+        {"oauth-resource", required_argument, NULL, RESOURCE},
+        {"jwks", required_argument, NULL, JWKS},
         {"name", required_argument, NULL, NAME},
         {"read-only", no_argument, NULL, READ_ONLY},
         {"quiet", no_argument, NULL, QUIET},
@@ -94,7 +109,15 @@ int options_parse(struct options *options, int argc, char **argv)
         if (status >= 0)
             return status;
     }
-    return optind < argc ? mistake("unexpected argument", argv[optind]) : -1;
+    if (optind < argc)
+        return mistake("unexpected argument", argv[optind]);
+    if (!options->oauth_issuer != !options->jwks)
+        return mistake("--oauth-issuer and --jwks need each other, there is only",
+                       options->jwks ? options->jwks : options->oauth_issuer);
+    if (options->oauth_resource && !options->oauth_issuer)
+        return mistake("--oauth-resource needs --oauth-issuer; resource is",
+                       options->oauth_resource);
+    return -1;
 }
 
 void options_free(struct options *options)

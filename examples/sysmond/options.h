@@ -11,6 +11,9 @@ struct options {
     const char *name;        /* shown to clients */
     struct text hosts;       /* values of --allow-host, each behind a comma */
     const char *keys;        /* file of keys, or NULL: everybody may come in */
+    const char *oauth_issuer;   /* whose access tokens are taken, or NULL: none */
+    const char *oauth_resource; /* the URL that they must be for, or NULL: where sysmond listens */
+    const char *jwks;           /* file of the issuer's keys; there when the issuer is */
     bool any_host;           /* --allow-host '*' */
     bool read_only, quiet, verbose;
 };

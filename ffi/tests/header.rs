@@ -11,6 +11,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("Running a server", "server"),
     ("Who may come in", "keys"),
     ("The program's own check of a key", "check"),
+    ("Who may come in with a token", "oauth"),
     ("The program's own thread", "dispatch"),
     ("Sockets of the program", "adopt"),
     ("Requests that the program has parsed", "request"),

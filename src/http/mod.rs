@@ -62,19 +62,24 @@ pub(crate) struct Peer {
     pub(crate) is_unix: bool,
     /// Whose process it is, where the system knows.
     pub(crate) user: Option<User>,
-    /// Who the host has authenticated, or whose key it is; `None` for nobody.
+    /// Who the host has authenticated, or whose key or token it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What it may do.
     pub(crate) scopes: Scopes,
-    /// The key that let it in.
-    pub(crate) key: Option<Arc<Pass>>,
+    /// The key or token that let it in.
+    pub(crate) pass: Option<Arc<Pass>>,
 }
 
 impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
         let scopes = Scopes::default();
-        Peer { address, is_unix, user: None, principal: None, scopes, key: None }
+        Peer { address, is_unix, user: None, principal: None, scopes, pass: None }
+    }
+
+    /// What the issuer of its token says of it, as JSON text.
+    pub(crate) fn claims(&self) -> Option<Arc<str>> {
+        self.pass.as_ref().and_then(|pass| pass.claims.clone())
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use async_io::Async;
 use async_tungstenite::tungstenite::Message;
-use http_types::{Response, StatusCode};
+use http_types::StatusCode;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
 
@@ -18,7 +18,7 @@ use super::text_channel::Closing;
 use super::websocket::accept_key;
 use crate::env::Env;
 use crate::http::response::text;
-use crate::http::{self, BoxFuture, Head, Incoming, Outcome, Peer, Service, Socket};
+use crate::http::{self, Admission, BoxFuture, Head, Incoming, Outcome, Peer, Service, Socket};
 use crate::limits::Limits;
 
 /// Serves WebSockets on `listener` until `accept` fails.
@@ -50,8 +50,8 @@ struct EchoService {
 }
 
 impl Service for EchoService {
-    fn admit(&self, _: &Head, peer: &Peer) -> Result<Peer, Response> {
-        Ok(peer.clone())
+    fn admit(&self, _: &Head, peer: &Peer) -> Admission {
+        Admission::Now(Ok(peer.clone()))
     }
 
     fn respond(&self, incoming: Incoming) -> Outcome {
