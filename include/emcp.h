@@ -488,7 +488,17 @@ int32_t emcp_keys_file(emcp_server *server, const char *path);
  *             emcp_check_refuse(job->check);
  *     } */
 
-typedef struct emcp_check emcp_check; /* A key that the program is asked about. */
+/* A key and where it comes from. The views are valid during the hook. */
+typedef struct emcp_credential {
+    uint32_t size; /* sizeof(emcp_credential) of the library: members behind it are not there. */
+    uint32_t reserved; /* 0. */
+    /* What the client has sent as "Authorization: Bearer" or "X-API-Key". Never log it. Compare it
+     * in constant time. */
+    emcp_str secret;
+    emcp_str remote_addr; /* As in emcp_who. */
+    emcp_str path; /* The path that is asked for, without the query. */
+    int64_t uid; /* As in emcp_who. */
+} emcp_credential;
 
 /* Lets the holder of the key in, as `principal`, with these scopes: comma separated, "*" for
  * everything, NULL for what needs no scope. For `keep_ms` milliseconds the program is not asked

@@ -13,7 +13,9 @@ use emcp::{
 };
 use peer::keyed::{ANN, BOB, Keyed, Knock, OLD, OPEN, SCOPE, SCOPED, WAYS, WRONG, Way, keyed};
 use peer::message::{next, send, until_closed};
-use peer::{ACCEPT, NEWEST, Ws, call, handshake, initialize, modern_headers, parse, wait_until};
+use peer::{
+    ACCEPT, NEWEST, Response, Ws, call, handshake, initialize, modern_headers, parse, wait_until,
+};
 use serde_json::{Value, json};
 
 const REALM: &str = r#"Bearer realm="guarded""#;
@@ -157,7 +159,7 @@ fn a_scope_that_is_missing() {
             assert_eq!((answer.status, answer.challenge.as_deref()), (403, Some(challenge)));
         }
     }
-    assert_eq!(keyed.host.server.stats().scopes_refused, 7);
+    assert_eq!(keyed.host.server.stats().scopes_refused, 8);
 }
 
 /// Sends one modern request with a key.
@@ -238,6 +240,67 @@ fn preflights_and_unknown_paths_need_no_key() {
     // A page that may not come in at all hears nothing of keys.
     let evil = keyed.host.bare("GET", "/mcp", &[("Origin", "http://evil.example")]).response();
     assert_eq!(evil.status, 403);
+}
+
+/// What a page needs to be allowed: all that it will send and read, each named.
+#[test]
+fn pages_of_named_origins_and_no_others_may_use_keys() {
+    let page = "https://ui.example";
+    let allowed_origins = vec![page.to_owned()];
+    let keyed = keyed(Options { allowed_origins, ..Options::default() });
+    let sent = [
+        "authorization",
+        "x-api-key",
+        "content-type",
+        "accept",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "last-event-id",
+        "mcp-method",
+        "mcp-name",
+        "mcp-param-region",
+    ];
+    let preflight = |origin| {
+        let asked = sent.join(", ");
+        let headers = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", &*asked),
+        ];
+        keyed.host.bare("OPTIONS", "/mcp", &headers).response()
+    };
+    let granted = preflight(page);
+    assert_eq!(granted.status, 204);
+    assert_eq!(granted.header("access-control-allow-origin"), Some(page));
+    let list = |name| granted.header(name).unwrap().split(", ").collect::<Vec<_>>();
+    let headers = list("access-control-allow-headers");
+    assert!(sent.iter().all(|name| headers.contains(name)), "{headers:?}");
+    let methods = list("access-control-allow-methods");
+    assert!(["GET", "POST", "DELETE"].iter().all(|name| methods.contains(name)), "{methods:?}");
+    // The answer depends on who asks, so no cache may give it to somebody else.
+    assert_eq!(granted.header("vary"), Some("origin"));
+    // Keys are sent by the page itself: cookies and the like have no part in it.
+    assert_eq!(granted.header("access-control-allow-credentials"), None);
+    let readable = |response: &Response, name: &str| {
+        assert_eq!(response.header("access-control-allow-origin"), Some(page));
+        assert_eq!(response.header("vary"), Some("origin"));
+        response.header("access-control-expose-headers").unwrap().contains(name)
+    };
+    let of_page = [ACCEPT, ("Origin", page), ("X-API-Key", ANN)];
+    let opened = keyed.host.post(&of_page, &initialize("0", NEWEST)).response();
+    assert!(opened.header("mcp-session-id").is_some() && readable(&opened, "mcp-session-id"));
+    for headers in [&of_page[..2], &[ACCEPT, ("Origin", page), ("X-API-Key", OLD)]] {
+        let refused = keyed.host.post(headers, "{}").response();
+        assert!(refused.status == 401 && readable(&refused, "www-authenticate"));
+    }
+    let stream = [("Accept", "text/event-stream"), ("Origin", page), ("X-API-Key", ANN)];
+    assert!(readable(&keyed.host.bare("GET", "/sse", &stream).events().head, "mcp-session-id"));
+    for other in ["https://ui.example.evil", "http://ui.example", "https://ui.example:8443", "null"]
+    {
+        let refused = preflight(other);
+        assert_eq!(refused.status, 403, "{other}");
+        assert_eq!(refused.header("access-control-allow-origin"), None, "{other}");
+    }
 }
 
 #[test]

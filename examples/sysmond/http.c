@@ -156,13 +156,15 @@ static void hand_over(struct http *http, struct connection *c)
     options.prefix_len = c->head_len;
     options.remote_addr = c->remote;
     epoll_ctl(http->epoll, EPOLL_CTL_DEL, c->fd, NULL);
-    if (emcp_adopt_fd(http->emcp, c->fd, &options) == EMCP_OK) {
+    int32_t status = emcp_adopt_fd(http->emcp, c->fd, &options);
+    if (status == EMCP_OK) {
         forget(http, c);
         return;
     }
     struct epoll_event event = {.events = 0, .data.ptr = c};
     epoll_ctl(http->epoll, EPOLL_CTL_ADD, c->fd, &event);
-    respond_error(http, c, "503 Service Unavailable");
+    respond_error(http, c,
+                  status == EMCP_E_DENIED ? "403 Forbidden" : "503 Service Unavailable");
 }
 
 static void dispatch(struct http *http, struct connection *c)

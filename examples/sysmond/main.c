@@ -72,8 +72,11 @@ static int32_t create_emcp(struct sysmond *sysmond)
     config.version = emcp_version();
     config.instructions = instructions;
     config.stop_ms = STOP_MS;
+    config.max_calls_per_second = options->calls_per_second;
+    if (options->addresses.len > 0)
+        config.allowed_addresses = options->addresses.p;
     config.allowed_hosts = options->any_host ? "*" : hosts.p;
-    int32_t status = hosts.failed ? EMCP_E_LIMIT : emcp_create(&config, &sysmond->emcp);
+    int32_t status = hosts.failed || options->addresses.failed ? EMCP_E_LIMIT : emcp_create(&config, &sysmond->emcp);
     text_free(&hosts);
     if (status < 0)
         return status;

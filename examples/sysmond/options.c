@@ -5,6 +5,7 @@
 #include <emcp.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -13,11 +14,14 @@ static const char help[] =
     "  --listen ADDR:PORT  where to listen (default 127.0.0.1:19990; port 0 picks a free one;\n"
     "                      IPv6 in brackets: [::1]:19990)\n"
     "  --allow-host HOST   accept this name or address in the Host header; repeatable, '*' is any\n"
+    "  --allow-from RANGE  serve /mcp to this address or range alone, such as 192.0.2.0/24;\n"
+    "                      repeatable\n"
     "  --keys FILE         want a key from every client of /mcp; a line each: NAME SECRET [scopes=A,B]\n"
     "                      [expires=2027-01-01T00:00:00Z]; silence_alert needs the scope alerts:write\n"
     "  --oauth-issuer URL  take access tokens of this authorization server too; with --jwks\n"
     "  --oauth-resource URL  what they must be for (default the URL of /mcp here)\n"
     "  --jwks FILE         the keys of the issuer; read again after SIGHUP\n"
+    "  --rate N            answer at most N calls per second of one client (default: no bound)\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
     "  --read-only         offer nothing that changes anything: no silence_alert\n"
     "  --quiet             print only the line that says where sysmond listens\n"
@@ -25,12 +29,25 @@ static const char help[] =
     "  --help              show this text\n"
     "  --version           show the version\n";
 
-enum { LISTEN = 256, ALLOW_HOST, KEYS, ISSUER, RESOURCE, JWKS, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION };
+enum {
+    LISTEN = 256, ALLOW_HOST, ALLOW_FROM, KEYS, ISSUER, RESOURCE, JWKS, RATE, NAME, READ_ONLY,
+    QUIET, VERBOSE, HELP, VERSION
+};
 
 static int mistake(const char *message, const char *value)
 {
     fprintf(stderr, "sysmond: %s '%s'\nTry 'sysmond --help'.\n", message, value);
     return 2;
+}
+
+static bool read_rate(const char *text, unsigned *rate)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || value == 0 || value > 1000000)
+        return false;
+    *rate = (unsigned)value;
+    return true;
 }
 
 static int apply(struct options *options, int option)
@@ -44,6 +61,15 @@ static int apply(struct options *options, int option)
             return mistake("--allow-host takes one host name, not", optarg);
         options->any_host = options->any_host || strcmp(optarg, "*") == 0;
         text_addf(&options->hosts, ",%s", optarg);
+        return -1;
+    case ALLOW_FROM:
+        if (*optarg == '\0' || strpbrk(optarg, ", \t"))
+            return mistake("--allow-from takes one address or range, not", optarg);
+        text_addf(&options->addresses, ",%s", optarg);
+        return -1;
+    case RATE:
+        if (!read_rate(optarg, &options->calls_per_second))
+            return mistake("--rate takes a number from 1 to 1000000, not", optarg);
         return -1;
     case KEYS:
         if (*optarg == '\0')
@@ -90,10 +116,12 @@ int options_parse(struct options *options, int argc, char **argv)
     static const struct option table[] = {
         {"listen", required_argument, NULL, LISTEN},
         {"allow-host", required_argument, NULL, ALLOW_HOST},
+        {"allow-from", required_argument, NULL, ALLOW_FROM},
         {"keys", required_argument, NULL, KEYS},
         {"oauth-issuer", required_argument, NULL, ISSUER},
         {"oauth-resource", required_argument, NULL, RESOURCE},
         {"jwks", required_argument, NULL, JWKS},
+        {"rate", required_argument, NULL, RATE},
         {"name", required_argument, NULL, NAME},
         {"read-only", no_argument, NULL, READ_ONLY},
         {"quiet", no_argument, NULL, QUIET},
@@ -123,4 +151,5 @@ int options_parse(struct options *options, int argc, char **argv)
 void options_free(struct options *options)
 {
     text_free(&options->hosts);
+    text_free(&options->addresses);
 }

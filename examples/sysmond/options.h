@@ -14,6 +14,8 @@ struct options {
     const char *oauth_issuer;   /* whose access tokens are taken, or NULL: none */
     const char *oauth_resource; /* the URL that they must be for, or NULL: where sysmond listens */
     const char *jwks;           /* file of the issuer's keys; there when the issuer is */
+    struct text addresses;   /* values of --allow-from, each behind a comma */
+    unsigned calls_per_second; /* of one client; 0: no bound */
     bool any_host;           /* --allow-host '*' */
     bool read_only, quiet, verbose;
 };

@@ -5,16 +5,16 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use emcp::{
-    Adoption, Error, Hooks, Identity, Key, KeyCheck, Limits, Options, ParsedRequest, Server, Tool,
-    ToolResult,
+    Adoption, Error, Hooks, Identity, Key, KeyCheck, Limits, Options, ParsedRequest, Pulled, Pump,
+    Server, Tool, ToolResult,
 };
 use serde_json::json;
 
 use super::message::{next, send};
-use super::pull::{Parsed, Pulled};
+use super::pull::{self, Parsed};
 use super::{
-    ACCEPT, Dispatcher, Host, Http, NEWEST, Response, Ws, call, claim, handshake, in_mode,
-    initialize, modern_headers, request,
+    ACCEPT, Dispatcher, Host, Http, NEWEST, PATIENCE, Response, Ws, call, claim, handshake,
+    in_mode, initialize, modern_headers, request,
 };
 
 /// Secrets of keys. Ann may do everything, Bob what needs no scope, the old one was Ann's.
@@ -68,12 +68,16 @@ pub(crate) enum Way {
     SseGet,
     SsePost,
     WebSocket,
+    /// A modern request that listens for changes.
+    Listen,
     ParsedDoor,
     PeerDoor,
     Adopted,
+    /// A connection whose bytes the host carries.
+    Pumped,
 }
 
-pub(crate) const WAYS: [Way; 10] = [
+pub(crate) const WAYS: [Way; 12] = [
     Way::ModernPost,
     Way::LegacyPost,
     Way::LegacyGet,
@@ -81,9 +85,11 @@ pub(crate) const WAYS: [Way; 10] = [
     Way::SseGet,
     Way::SsePost,
     Way::WebSocket,
+    Way::Listen,
     Way::ParsedDoor,
     Way::PeerDoor,
     Way::Adopted,
+    Way::Pumped,
 ];
 
 /// A server with the three keys.
@@ -156,12 +162,15 @@ impl Way {
 
     /// Tells whether it carries calls whose answers the test sees.
     pub(crate) fn carries_calls(self) -> bool {
-        !matches!(self, Way::LegacyGet | Way::LegacyDelete | Way::SseGet)
+        !matches!(self, Way::LegacyGet | Way::LegacyDelete | Way::SseGet | Way::Listen)
     }
 
     /// Tells whether answers to calls have an HTTP status.
     pub(crate) fn has_status(self) -> bool {
-        matches!(self, Way::ModernPost | Way::LegacyPost | Way::ParsedDoor | Way::Adopted)
+        matches!(
+            self,
+            Way::ModernPost | Way::LegacyPost | Way::ParsedDoor | Way::Adopted | Way::Pumped
+        )
     }
 }
 
@@ -178,6 +187,8 @@ impl Keyed {
             Way::SseGet => self.sse_get(knock),
             Way::SsePost => self.sse_post(knock),
             Way::WebSocket => self.websocket(knock),
+            Way::Listen => self.listen(knock),
+            Way::Pumped => self.pumped(knock),
             Way::ParsedDoor => self.parsed(knock),
             Way::PeerDoor => self.peer(knock),
         };
@@ -262,12 +273,46 @@ impl Keyed {
         Answer { status: 101, challenge: None, text }
     }
 
+    fn listen(&self, knock: Knock<'_>) -> Answer {
+        let method = "subscriptions/listen";
+        let params = json!({ "notifications": { "toolsListChanged": true } });
+        let mut headers = modern_headers(method);
+        headers.extend(knock.headers);
+        let mut http = self.host.http();
+        let body = request("1", method, &claim(params));
+        http.post(&format!("/mcp{}", knock.query), &headers, &body);
+        head_or_all(http)
+    }
+
+    /// The answer on a connection of which the server sees bytes alone.
+    fn pumped(&self, knock: Knock<'_>) -> Answer {
+        let pump = self.host.server.open_pump(Adoption::default(), None).unwrap();
+        let body = request("1", "tools/call", &modern_call(knock.tool));
+        let mut head = format!("POST /mcp{} HTTP/1.1\r\nHost: localhost\r\n", knock.query);
+        let mut headers = modern_headers("tools/call");
+        let length = body.len().to_string();
+        headers.extend([("Mcp-Name", knock.tool), ("Content-Type", "application/json")]);
+        headers.extend([("Content-Length", &*length), ("Connection", "close")]);
+        headers.extend(knock.headers);
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let text = carry(&pump, &format!("{head}\r\n{body}"));
+        let (head, _) = text.split_once("\r\n\r\n").expect("a head");
+        let challenge = head.lines().find_map(|line| line.strip_prefix("www-authenticate: "));
+        Answer {
+            status: head[9..12].parse().unwrap(),
+            challenge: challenge.map(str::to_owned),
+            text: text.clone(),
+        }
+    }
+
     fn parsed(&self, knock: Knock<'_>) -> Answer {
         let mut parsed = Parsed::modern("tools/call", json!({ "name": knock.tool }));
         parsed.target += knock.query;
         let own = knock.headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         parsed.headers.extend(own);
-        let Pulled { head, body } = parsed.whole(&self.host.server);
+        let pull::Pulled { head, body } = parsed.whole(&self.host.server);
         let text = format!("{head:?} {}", String::from_utf8_lossy(&body));
         let challenge = head.headers.iter().find(|(name, _)| name == "www-authenticate");
         let challenge = challenge.map(|(_, value)| value.clone());
@@ -297,6 +342,23 @@ impl Keyed {
                 Answer { status, challenge: None, text: reason }
             }
             Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Carries bytes to the server, and all of its answer back.
+fn carry(pump: &Pump, request: &str) -> String {
+    let (mut rest, mut answer) = (request.as_bytes(), Vec::new());
+    let mut buffer = [0; 4096];
+    loop {
+        // A server that has ended wants no more.
+        let taken = pump.feed(rest).unwrap_or(rest.len());
+        rest = &rest[taken..];
+        match pump.read(&mut buffer) {
+            Pulled::Bytes(length) => answer.extend_from_slice(&buffer[..length]),
+            Pulled::End => return String::from_utf8(answer).unwrap(),
+            Pulled::Nothing if taken == 0 => assert!(pump.wait(PATIENCE), "nothing comes"),
+            Pulled::Nothing => {}
         }
     }
 }
