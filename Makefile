@@ -14,15 +14,17 @@ CARGO ?= cargo
 CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
-# What the library can do beside its core: tls. Empty for a lean one; the header stays the same.
-FEATURES ?= tls
 PORT ?= 19990
+# What the library can do beside its core: tls, on its own listeners; jwt, access tokens of an OAuth
+# server. "make FEATURES=" leaves both out; the functions stay and say so.
+FEATURES ?= jwt tls
 PREFIX ?= /usr/local
 BUILD := build
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 EMCP_A := target/release/libemcp.a
 EMCP_LIB := target/release/libemcp.so
+FEATURE_FLAGS := $(if $(strip $(FEATURES)),--features "$(FEATURES)")
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # What a static libemcp needs from the system.
 SYSTEM_LIBS := -pthread -ldl -lm
@@ -33,7 +35,7 @@ PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 all: lib $(PROGRAMS)
 
 lib:
-	$(CARGO) build --release -p emcp-ffi --features "$(FEATURES)"
+	$(CARGO) build --release -p emcp-ffi $(FEATURE_FLAGS)
 
 # Cargo knows best whether the library is up to date.
 $(EMCP_A) $(EMCP_LIB): lib ;
@@ -97,7 +99,7 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
-	$(CARGO) clippy --workspace --all-targets --features "$(FEATURES)" -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURE_FLAGS) -- -D warnings
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --locked --target-dir target \
 	  --bin smoke --bin echo -- -D warnings
@@ -105,7 +107,7 @@ lint:
 # What also passes where the host's one thread runs everything. The other tests have tool functions
 # that wait for what happens meanwhile.
 HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras batches cancellation \
-  hostile_replies hostile_requests isolation list_changed modern pre_checks replies resource_uris \
+  hostile_replies hostile_requests isolation list_changed modern oauth pre_checks replies resource_uris \
   sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket
 
 # What is done once more with every connection under TLS, and the tests of TLS itself.
@@ -114,14 +116,14 @@ TLS_TESTS := tls tls_trouble
 
 # The C layer's tests compare the header and the exported symbols with the built library.
 test-rust: lib
-	EMCP_SO=$(abspath $(EMCP_LIB)) $(CARGO) test --workspace --features "$(FEATURES)"
+	EMCP_SO=$(abspath $(EMCP_LIB)) $(CARGO) test --workspace $(FEATURE_FLAGS)
 	for mode in host0 host1; do \
-	  EMCP_TEST_RUN=$$mode $(CARGO) test -p emcp --features "$(FEATURES)" \
+	  EMCP_TEST_RUN=$$mode $(CARGO) test -p emcp $(FEATURE_FLAGS) \
 	    $(HOST_MODE_TESTS:%=--test %) $(if $(findstring tls,$(FEATURES)),$(TLS_TESTS:%=--test %)) \
 	    || exit 1; \
 	done
-	$(if $(findstring tls,$(FEATURES)),EMCP_TEST_TLS=1 $(CARGO) test -p emcp \
-	  --features "$(FEATURES)" $(UNDER_TLS_TESTS:%=--test %))
+	$(if $(findstring tls,$(FEATURES)),EMCP_TEST_TLS=1 $(CARGO) test -p emcp $(FEATURE_FLAGS) \
+	  $(UNDER_TLS_TESTS:%=--test %))
 
 conformance: $(BUILD)/conformance-host conformance-suite
 	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules

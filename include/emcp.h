@@ -166,7 +166,8 @@ emcp_str emcp_str_of(const char *text);
 /* Lists are the same for everybody, so caches that users share may keep them too. Without effect
  * when the `allow` hook, keys or scopes decide who sees what. */
 #define EMCP_F_PUBLIC_CACHE 256
-/* Nobody comes in without a key, also before the first one is added; see emcp_key_add(). */
+/* Nobody comes in without a key or a token, also before the first key is added and the first issuer
+ * named; see emcp_key_add() and emcp_oauth_set(). */
 #define EMCP_F_KEYS_REQUIRED 512
 /* Take keys from the URL too, as "?api_key=KEY", for clients that cannot send headers. Logs of
  * proxies and histories of browsers keep URLs. Not for HTTP+SSE, where emcp says where to post. */
@@ -597,6 +598,97 @@ int32_t emcp_check_refuse(emcp_check *check);
  *
  * Returns EMCP_OK.   Since 0.1 */
 int32_t emcp_keys_forget(emcp_server *server, const char *principal);
+
+/* ---------------------------------------------------------------------------------------------- */
+/* Who may come in with a token                                                                   */
+/* ---------------------------------------------------------------------------------------------- */
+
+/* With emcp_oauth_set() the server is an OAuth 2.1 resource server: "Authorization: Bearer TOKEN"
+ * lets in whom an issuer that the program trusts vouches for, beside the keys. Tokens are signed
+ * JSON Web Tokens; emcp checks signature, issuer, audience, times and scopes of each request and of
+ * each message of an open WebSocket. It opens no connection: the program fetches the keys of the
+ * issuer (its "jwks_uri"), now and then and when the hook `jwks_wanted` is called, and passes them
+ * to emcp_oauth_jwks().
+ *
+ * Clients find the metadata of the resource (RFC 9728), without a credential, under
+ * "/.well-known/oauth-protected-resource", alone and with the path of the endpoint behind it;
+ * challenges point there. A program with an HTTP server of its own hands both paths over too.
+ *
+ * `principal` of emcp_who is issuer and subject with a blank between them, which is the name of no
+ * key: "https://login.example ann". Without a subject it is the client:
+ * "https://login.example#client cron". */
+
+/* Take only tokens whose type is "at+jwt", as RFC 9068 has it. Many authorization servers write
+ * "JWT" or nothing, which is taken too without this flag. */
+#define EMCP_OAUTH_TYPED 1
+
+/* Whose tokens a server takes, and what it tells clients that need one. Prepare it with EMCP_INIT.
+ * All of it is copied. */
+typedef struct emcp_oauth {
+    uint32_t size; /* sizeof(emcp_oauth); EMCP_INIT sets it. */
+    uint32_t flags; /* EMCP_OAUTH_*. */
+    /* The URL of the endpoint as clients have it, for example "https://monitor.example/mcp": what
+     * they ask a token for, and what its `aud` must name (RFC 8707). Required. */
+    const char *resource;
+    /* The authorization servers that are trusted, comma separated, at most 16: what `iss` must be,
+     * character by character. Each has keys of its own. URLs of https, or of http on a loopback
+     * address. Required. */
+    const char *issuers;
+    /* What else `aud` may be, comma separated, for authorization servers that name resources in
+     * their own way, for example "api://monitor". Never the client id of an application: the
+     * identity tokens of its users would come in. */
+    const char *audiences;
+    /* What tokens may be signed with, comma separated: RS256, RS384, RS512, PS256, PS384, PS512,
+     * ES256, ES384, EdDSA (Ed25519). NULL: "RS256,PS256,ES256,ES384,EdDSA". */
+    const char *algorithms;
+    /* What clients are told to ask for, comma separated: enough to begin with. They hear of others
+     * where they lack one. */
+    const char *scopes;
+    /* Without all of these, comma separated, nobody comes in with a token. */
+    const char *required_scopes;
+    /* Scopes that imply others: "units:admin>units:read,units:write;units:write>units:read". */
+    const char *scopes_implied;
+    const char *title; /* The name of the resource for people. NULL: the name of the server. */
+    const char *documentation_url; /* Where developers can read how to use the resource: a URL. */
+    uint32_t leeway_s; /* Seconds by which clocks may differ. Default 60, at most 600. */
+    /* Bytes of the longest token. Default 16 KiB, as max_head_bytes; at least 256, at most 64 KiB.
+     */
+    uint32_t max_token_bytes;
+} emcp_oauth;
+
+/* Takes tokens by these rules, in the place of those before; NULL: none any more. At any time.
+ *
+ *     emcp_oauth oauth;
+ *     EMCP_INIT(&oauth);
+ *     oauth.resource = "https://monitor.example/mcp";
+ *     oauth.issuers = "https://login.example/realms/ops";
+ *     oauth.scopes = "metrics:read";
+ *     if (emcp_oauth_set(server, &oauth) == EMCP_OK)
+ *         emcp_oauth_jwks(server, NULL, jwks, EMCP_NUL);
+ *
+ * From here on every request, upgrade and peer needs a token or a key, also after NULL. Keys of
+ * issuers that stay are kept. When the rules have changed, and not only what clients are told, who
+ * came in by the old ones must come again.
+ *
+ * What has the form of a token in "Authorization", three parts of base64url between dots, is never
+ * compared with keys.
+ *
+ * Returns EMCP_OK; EMCP_E_INVALID, EMCP_E_EXISTS or EMCP_E_LIMIT for a wrong member;
+ * EMCP_E_STATE when the library was built without tokens; EMCP_E_ABI.   Since 0.1 */
+int32_t emcp_oauth_set(emcp_server *server, const emcp_oauth *oauth);
+
+/* Trusts the keys of `issuer` in a JSON Web Key Set (RFC 7517) of `len` bytes, in the place of
+ * those before; NULL: of the only issuer. At any time, also inside the hook `jwks_wanted`.
+ *
+ * Keys that stay are not touched. Who came in by one that has gone must come again, with a WebSocket
+ * from its next message on. Keys that should sign nothing are ignored, and the log says why: for
+ * encryption, with weak or unknown parameters, shared secrets, private ones.
+ *
+ * Returns how many keys are trusted; EMCP_E_INVALID when the text is no set, larger than 256 KiB,
+ * has keys and none that can be used, or NULL could mean several issuers; EMCP_E_NOT_FOUND for an
+ * issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it. Nothing changes
+ * then.   Since 0.1 */
+int32_t emcp_oauth_jwks(emcp_server *server, const char *issuer, const char *jwks, size_t len);
 
 /* ---------------------------------------------------------------------------------------------- */
 /* The program's own thread                                                                       */
@@ -1422,14 +1514,15 @@ int32_t emcp_arg_json(const emcp_call *call, const char *key, emcp_str *out);
 #define EMCP_KIND_COMPLETION 4
 #define EMCP_KIND_TEMPLATE 5 /* A template and what fits it; in the `allow` hook alone. */
 
-/* Who calls. Only `principal`, `scopes`, `transport` and `remote_addr` are facts; the rest is what
- * the client says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
+/* Who calls. Only `principal`, `scopes`, `claims`, `transport` and `remote_addr` are facts; the
+ * rest is what the client says of itself. Prepare it with EMCP_INIT. Unknown things are empty. */
 typedef struct emcp_who {
     uint32_t size; /* sizeof(emcp_who); EMCP_INIT sets it. */
     uint32_t reserved; /* 0. */
     /* Who the program has authenticated, as it said with the request, the connection or the peer;
-     * otherwise the name of the key that came with the request. Empty: nobody. A session belongs
-     * to the principal that opened it; to all others it does not exist. */
+     * otherwise the name of the key that came with the request, or issuer and subject of its token.
+     * Empty: nobody. A session belongs to the principal that opened it; to all others it does not
+     * exist. */
     emcp_str principal;
     /* First characters of the session id, enough to tell sessions apart in a log. */
     emcp_str session;
@@ -1447,6 +1540,9 @@ typedef struct emcp_who {
     /* The user whose process is at the other end of a Unix socket, as the system knows it; -1 where
      * nobody knows. */
     int64_t uid;
+    /* What the issuer of its token says: a JSON object as it was signed, at most 16 levels deep.
+     * Empty where no token came. */
+    emcp_str claims;
 } emcp_who;
 
 /* Tells what is called: EMCP_KIND_TOOL, EMCP_KIND_RESOURCE, EMCP_KIND_PROMPT or
@@ -1966,6 +2062,10 @@ typedef struct emcp_hooks {
      * From it on nobody comes in without a key. Returns EMCP_OK when it has answered, EMCP_PENDING
      * when the program answers later, otherwise a negative status: the key is refused. */
     int32_t (*check_key)(emcp_check *check, const emcp_credential *credential, void *user);
+    /* A token is signed with a key that `issuer` (NUL-terminated) does not have here: fetch its
+     * keys and call emcp_oauth_jwks(), from here or later. Called at most once in 10 s for each
+     * issuer, on the I/O thread, so it must not wait for the network. */
+    void (*jwks_wanted)(const char *issuer, void *user);
 } emcp_hooks;
 
 /* Sets the hooks, once and before the first start.

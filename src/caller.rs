@@ -1,16 +1,21 @@
 //! Who calls, as far as the server knows.
 
-/// The other side of one call. Only `principal`, `scopes`, `remote_addr`, `uid` and `transport` are
-/// facts;
-/// the names are what the client says of itself.
+use std::sync::Arc;
+
+/// The other side of one call. Only `principal`, `scopes`, `claims`, `remote_addr`, `uid` and
+/// `transport` are facts; the names are what the client says of itself.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Caller {
     /// Who the host has authenticated, as it said with the request, the connection or the peer;
-    /// otherwise the name of the key that came with the request. Empty for nobody.
+    /// otherwise the name of the key that came with the request, or issuer and subject of the token
+    /// with a blank between them. Empty for nobody.
     pub principal: String,
     /// What that one may do, comma separated; `*` for everything.
     pub scopes: String,
+    /// What the issuer of its token says of it: a JSON object as it was signed. Empty where no
+    /// token came.
+    pub claims: Arc<str>,
     /// First characters of the session id, enough to tell sessions apart in a log and too few to
     /// use one. Empty when there is no session.
     pub session: String,

@@ -139,8 +139,8 @@ pub struct Options {
     pub state_secret: Option<Secret>,
     /// The secret before this one, still accepted.
     pub state_secret_previous: Option<Secret>,
-    /// Lets nobody in without a key, also before the first one is set. Default off: then keys are
-    /// needed from the first key or key file on.
+    /// Lets nobody in without a key or a token, also before the first key is set or the first issuer
+    /// named. Default off: then one is needed from that on.
     pub keys_required: bool,
     /// Takes keys from the query parameter `api_key` too, for clients that cannot send headers.
     /// Default off: proxies and browsers keep what is in a URL.

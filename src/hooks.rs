@@ -59,7 +59,7 @@ impl OwnedAudit {
 
     /// What it takes of the memory that records may take, but for a small fixed part.
     pub(crate) fn bytes(&self) -> usize {
-        self.name.len() + self.arguments.len()
+        self.name.len() + self.arguments.len() + self.caller.claims.len()
     }
 
     pub(crate) fn view(&self) -> Audit<'_> {
@@ -105,7 +105,7 @@ pub enum Item {
 }
 
 /// The host's listeners. All may be called from any thread of the server, several at once, and
-/// must not call back into the server. With [`Run::Host`](crate::Run::Host) they are called by
+/// must not call back into the server, but for `jwks_wanted`. With [`Run::Host`](crate::Run::Host) they are called by
 /// [`Server::dispatch`](crate::Server::dispatch) alone, and those for threads not at all.
 #[derive(Default)]
 #[expect(clippy::type_complexity, reason = "an alias per field would hide the signatures")]
@@ -124,6 +124,10 @@ pub struct Hooks {
     pub check_key: Option<Box<dyn Fn(KeyCheck) + Send + Sync>>,
     /// Gets each finished call.
     pub audit: Option<Box<dyn Fn(&Audit<'_>) + Send + Sync>>,
+    /// A token is signed with a key that is not in the keys of its issuer, which this gets: the
+    /// host should fetch them and call [`Server::set_jwks`](crate::Server::set_jwks), from here or
+    /// later. Called at most once in 10 s for each issuer.
+    pub jwks_wanted: Option<Box<dyn Fn(&str) + Send + Sync>>,
     /// Runs first on each thread that the server starts; gets the thread's name.
     pub thread_start: Option<Box<dyn Fn(&str) + Send + Sync>>,
     /// Runs last on each thread that the server started.
@@ -177,6 +181,12 @@ impl HookSlot {
     pub(crate) fn audit(&self, record: &Audit<'_>) {
         if let Some(audit) = self.0.get().and_then(|hooks| hooks.audit.as_ref()) {
             audit(record);
+        }
+    }
+
+    pub(crate) fn jwks_wanted(&self, issuer: &str) {
+        if let Some(wanted) = self.0.get().and_then(|hooks| hooks.jwks_wanted.as_ref()) {
+            wanted(issuer);
         }
     }
 

@@ -61,7 +61,7 @@ mod tls;
 mod transport;
 mod uri;
 
-pub use auth::{Key, KeyCheck, KeyGrant};
+pub use auth::{JwksReport, Key, KeyCheck, KeyGrant, OAuth};
 pub use caching::CacheTimes;
 pub use call::{Call, CallHandle};
 pub use caller::Caller;

@@ -3,10 +3,11 @@
 //! The rules stop a web page in an operator's browser from reaching the daemon: by DNS rebinding
 //! (Host), by plain cross-site requests and by WebSocket hijacking (Origin).
 
-use http_types::{Method, StatusCode};
+use http_types::StatusCode;
 
 use crate::core::Options;
 use crate::http::Head;
+use crate::uri::{is_loopback, without_port};
 
 /// What the endpoint's paths are and whose requests it takes.
 pub(crate) struct Policy {
@@ -36,6 +37,14 @@ pub(crate) struct Denied {
 /// What `Allow` says (RFC 9110 section 10.2.1).
 pub(crate) const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 
+/// The same where the metadata of a protected resource is (RFC 9728).
+pub(crate) const METADATA_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// What `Allow` says at a path.
+pub(crate) fn methods(is_metadata: bool) -> &'static str {
+    if is_metadata { METADATA_METHODS } else { METHODS }
+}
+
 impl Policy {
     pub(crate) fn new(options: &Options) -> Policy {
         let path = options.path.trim_end_matches('/').to_owned();
@@ -50,11 +59,18 @@ impl Policy {
     }
 
     /// Admits a request or says why not. `is_local` marks a Unix socket, which no browser and no
-    /// name server can lead anybody to: its Host is not checked.
-    pub(crate) fn check(&self, head: &Head, is_local: bool) -> Result<Route, Denied> {
-        let route = self.route(&head.path).ok_or_else(|| {
-            denied(StatusCode::NotFound, format!("nothing here; the endpoint is {}", self.path))
-        })?;
+    /// name server can lead anybody to: its Host is not checked. `is_metadata` marks a path where
+    /// there is metadata, which is for everybody: for the pages of all origins too.
+    pub(crate) fn check(
+        &self,
+        head: &Head,
+        is_local: bool,
+        is_metadata: bool,
+    ) -> Result<(), Denied> {
+        if !is_metadata && self.route(&head.path).is_none() {
+            let reason = format!("nothing here; the endpoint is {}", self.path);
+            return Err(denied(StatusCode::NotFound, reason));
+        }
         if let Some(host) = head.host.as_deref().filter(|_| !is_local)
             && !self.allows_host(host)
         {
@@ -63,7 +79,7 @@ impl Policy {
             return Err(denied(StatusCode::Forbidden, reason));
         }
         // All of them: which one a proxy or a browser meant is not for us to guess.
-        let mut origins = head.headers("origin");
+        let mut origins = head.headers("origin").filter(|_| !is_metadata);
         if let Some(origin) =
             origins.find(|origin| !self.allows_origin(origin, head.host.as_deref()))
         {
@@ -72,10 +88,11 @@ impl Policy {
             );
             return Err(denied(StatusCode::Forbidden, reason));
         }
-        match head.method {
-            Method::Get | Method::Post | Method::Delete | Method::Options => Ok(route),
-            method => {
-                let reason = format!("{method} is not supported here; use {METHODS}");
+        let methods = methods(is_metadata);
+        match methods.split(", ").any(|method| method == head.method.as_ref()) {
+            true => Ok(()),
+            false => {
+                let reason = format!("{} is not supported here; use {methods}", head.method);
                 Err(denied(StatusCode::MethodNotAllowed, reason))
             }
         }
@@ -112,23 +129,6 @@ impl Policy {
 
 fn denied(status: StatusCode, reason: String) -> Denied {
     Denied { status, reason }
-}
-
-/// `host` of `host:port`; brackets of an IPv6 address stay.
-fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => {
-            // `[::1]` has colons and no port.
-            if authority.ends_with(']') { authority } else { name }
-        }
-        _ => authority,
-    }
-}
-
-/// Names of this machine that no name server answers for.
-fn is_loopback(name: &str) -> bool {
-    let is_v4 = || name.parse::<std::net::Ipv4Addr>().is_ok_and(|addr| addr.is_loopback());
-    name.eq_ignore_ascii_case("localhost") || name == "[::1]" || is_v4()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::Lack;
 use crate::rpc::Id;
 
 /// One answer, ready to be sent.
@@ -28,9 +29,8 @@ pub(crate) trait ReplySink: Send + Sync {
     /// Queues the answer. Called at most once, and nothing is called after it.
     fn reply(&self, reply: Reply);
 
-    /// Queues an answer that says that the caller lacks `scope`, in place of
-    /// [`reply`](ReplySink::reply).
-    fn forbid(&self, reply: Reply, _scope: &str) {
+    /// Queues an answer that says what the caller lacks, in place of [`reply`](ReplySink::reply).
+    fn forbid(&self, reply: Reply, _lack: &Lack) {
         self.reply(reply);
     }
 

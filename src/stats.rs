@@ -54,6 +54,7 @@ counters! {
     auth_asked: "counter", "Keys that the program was asked about.";
     auth_unchecked: "counter", "Requests refused because the program did not say in time whether their key is good.";
     scopes_refused: "counter", "Requests refused because the caller lacked a scope.";
+    jwks_wanted: "counter", "Times that the program was asked for the keys of an issuer.";
     requests_malformed: "counter", "HTTP requests that broke RFC 9110 or RFC 9112.";
     requests_timed_out: "counter", "HTTP requests whose head or body did not arrive in time.";
     held_bytes: "gauge", "Bytes of unfinished bodies and WebSocket messages.";

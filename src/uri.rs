@@ -1,4 +1,4 @@
-//! What counts as a URI: enough to refuse a mistake, not more.
+//! What counts as a URI, and what its authority names: enough to refuse a mistake, not more.
 
 use crate::error::{Error, Result};
 
@@ -16,6 +16,23 @@ pub(crate) fn parse(uri: &str) -> Result<String> {
         return Err(wrong());
     }
     Ok(uri.into())
+}
+
+/// `host` of `host:port`; brackets of an IPv6 address stay.
+pub(crate) fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => {
+            // `[::1]` has colons and no port.
+            if authority.ends_with(']') { authority } else { name }
+        }
+        _ => authority,
+    }
+}
+
+/// Names of this machine that no name server answers for.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    let is_v4 = || name.parse::<std::net::Ipv4Addr>().is_ok_and(|addr| addr.is_loopback());
+    name.eq_ignore_ascii_case("localhost") || name == "[::1]" || is_v4()
 }
 
 #[cfg(test)]

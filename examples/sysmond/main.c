@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "http.h"
 #include "listen.h"
+#include "oauth.h"
 #include "options.h"
 #include "pages.h"
 #include "prompts.h"
@@ -38,14 +39,14 @@ static void raise_descriptor_limit(void)
 }
 
 /* Blocks the signals in this thread and in all that it starts; main waits for them by hand. SIGHUP
- * has something to do only where there is a certificate to renew. */
+ * has something to do only where there is a certificate or there are keys to renew. */
 static sigset_t block_signals(const struct options *options)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    if (options->tls_cert)
+    if (options->tls_cert || options->jwks)
         sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -84,6 +85,7 @@ static int32_t create_emcp(struct sysmond *sysmond)
     emcp_hooks hooks;
     EMCP_INIT(&hooks);
     hooks.log = on_log;
+    hooks.jwks_wanted = oauth_keys_wanted;
     hooks.user = sysmond;
     status = emcp_set_hooks(sysmond->emcp, &hooks);
     if (status < 0 || !options->keys)
@@ -109,6 +111,9 @@ static const char *start(struct sysmond *sysmond, int *listener)
             return emcp_last_error();
         *listener = -1;
     }
+    const char *problem = oauth_start(sysmond);
+    if (problem)
+        return problem;
     sysmond->sampler = sampler_start(sysmond->ring, sysmond->alerts, resources_second, sysmond);
     sysmond->watchers = watchers_start(sysmond);
     if (!sysmond->sampler || !sysmond->watchers)
@@ -158,6 +163,18 @@ static void print_address(const struct options *options, const struct listen_add
                         "without authentication\n", address->host);
 }
 
+/* Returns when the daemon is to end. */
+static void wait_for_end(struct sysmond *sysmond, const sigset_t *signals)
+{
+    int received;
+    while (sigwait(signals, &received) == 0 && received == SIGHUP) {
+        if (sysmond->options->tls_cert)
+            tls_reload(sysmond);
+        if (sysmond->options->jwks)
+            oauth_reload(sysmond);
+    }
+}
+
 static int serve(const struct options *options, const sigset_t *signals)
 {
     struct listen_address address;
@@ -182,12 +199,10 @@ static int serve(const struct options *options, const sigset_t *signals)
         http = http_start(listener, sysmond.emcp, hosts, pages_render, &sysmond);
     bool serves = options->tls_cert || http;
     if (serves) {
-        int received;
         print_address(options, &address);
         journal_addf(sysmond.journal, EMCP_LOG_NOTICE, "sysmond", "listening on %s, port %u",
                      address.host, address.port);
-        while (sigwait(signals, &received) == 0 && received == SIGHUP)
-            tls_reload(&sysmond);
+        wait_for_end(&sysmond, signals);
     } else {
         fprintf(stderr, "sysmond: cannot start: no memory, descriptor or thread for HTTP\n");
     }

@@ -23,6 +23,9 @@ static const char help[] =
     "  --tls-key FILE      its private key, which nobody else may read\n"
     "  --tls-client-ca FILE\n"
     "                      let in only who has a certificate that one of these vouches for\n"
+    "  --oauth-issuer URL  take access tokens of this authorization server too; with --jwks\n"
+    "  --oauth-resource URL  what they must be for (default the URL of /mcp here)\n"
+    "  --jwks FILE         the keys of the issuer; read again after SIGHUP\n"
     "  --rate N            answer at most N calls per second of one client (default: no bound)\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
     "  --read-only         offer nothing that changes anything: no silence_alert\n"
@@ -32,8 +35,8 @@ static const char help[] =
     "  --version           show the version\n";
 
 enum {
-    LISTEN = 256, ALLOW_HOST, ALLOW_FROM, KEYS, TLS_CERT, TLS_KEY, TLS_CLIENT_CA, RATE,
-    NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION
+    LISTEN = 256, ALLOW_HOST, ALLOW_FROM, KEYS, TLS_CERT, TLS_KEY, TLS_CLIENT_CA, ISSUER, RESOURCE,
+    JWKS, RATE, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION
 };
 
 static int mistake(const char *message, const char *value)
@@ -87,6 +90,15 @@ static int apply(struct options *options, int option)
     case TLS_CLIENT_CA:
         options->tls_ca = optarg;
         return -1;
+    case ISSUER:
+        options->oauth_issuer = optarg;
+        return -1;
+    case RESOURCE:
+        options->oauth_resource = optarg;
+        return -1;
+    case JWKS:
+        options->jwks = optarg;
+        return -1;
     case NAME:
         if (*optarg == '\0')
             return mistake("--name needs a name, not", optarg);
@@ -123,6 +135,9 @@ int options_parse(struct options *options, int argc, char **argv)
         {"tls-cert", required_argument, NULL, TLS_CERT},
         {"tls-key", required_argument, NULL, TLS_KEY},
         {"tls-client-ca", required_argument, NULL, TLS_CLIENT_CA},
+        {"oauth-issuer", required_argument, NULL, ISSUER},
+        {"oauth-resource", required_argument, NULL, RESOURCE},
+        {"jwks", required_argument, NULL, JWKS},
         {"rate", required_argument, NULL, RATE},
         {"name", required_argument, NULL, NAME},
         {"read-only", no_argument, NULL, READ_ONLY},
@@ -144,7 +159,15 @@ int options_parse(struct options *options, int argc, char **argv)
                        options->tls_cert ? options->tls_cert : options->tls_key);
     if (options->tls_ca && !options->tls_cert)
         return mistake("--tls-client-ca needs --tls-cert; there is only", options->tls_ca);
-    return optind < argc ? mistake("unexpected argument", argv[optind]) : -1;
+    if (optind < argc)
+        return mistake("unexpected argument", argv[optind]);
+    if (!options->oauth_issuer != !options->jwks)
+        return mistake("--oauth-issuer and --jwks need each other, there is only",
+                       options->jwks ? options->jwks : options->oauth_issuer);
+    if (options->oauth_resource && !options->oauth_issuer)
+        return mistake("--oauth-resource needs --oauth-issuer; resource is",
+                       options->oauth_resource);
+    return -1;
 }
 
 void options_free(struct options *options)

@@ -14,6 +14,9 @@ struct options {
     const char *tls_cert;    /* file of the certificate, or NULL: plain HTTP */
     const char *tls_key;     /* file of its key */
     const char *tls_ca;      /* file of those who vouch for clients, or NULL: no questions asked */
+    const char *oauth_issuer;   /* whose access tokens are taken, or NULL: none */
+    const char *oauth_resource; /* the URL that they must be for, or NULL: where sysmond listens */
+    const char *jwks;           /* file of the issuer's keys; there when the issuer is */
     struct text addresses;   /* values of --allow-from, each behind a comma */
     unsigned calls_per_second; /* of one client; 0: no bound */
     bool any_host;           /* --allow-host '*' */

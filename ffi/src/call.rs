@@ -28,8 +28,8 @@ pub const EMCP_CANCEL_SESSION: i32 = 4;
 /// The server stops.
 pub const EMCP_CANCEL_SHUTDOWN: i32 = 5;
 
-/// Who calls. Only `principal`, `scopes`, `transport` and `remote_addr` are facts; the rest is what
-/// the client says of itself. Prepare it with EMCP_INIT. Unknown things are empty.
+/// Who calls. Only `principal`, `scopes`, `claims`, `transport` and `remote_addr` are facts; the
+/// rest is what the client says of itself. Prepare it with EMCP_INIT. Unknown things are empty.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct emcp_who {
@@ -38,8 +38,9 @@ pub struct emcp_who {
     /// 0.
     pub reserved: u32,
     /// Who the program has authenticated, as it said with the request, the connection or the peer;
-    /// otherwise the name of the key that came with the request. Empty: nobody. A session belongs
-    /// to the principal that opened it; to all others it does not exist.
+    /// otherwise the name of the key that came with the request, or issuer and subject of its token.
+    /// Empty: nobody. A session belongs to the principal that opened it; to all others it does not
+    /// exist.
     pub principal: emcp_str,
     /// First characters of the session id, enough to tell sessions apart in a log.
     pub session: emcp_str,
@@ -65,6 +66,9 @@ pub struct emcp_who {
     /// The user whose process is at the other end of a Unix socket, as the system knows it; -1 where
     /// nobody knows.
     pub uid: i64,
+    /// What the issuer of its token says: a JSON object as it was signed, at most 16 levels deep.
+    /// Empty where no token came.
+    pub claims: emcp_str,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`, holds only numbers and raw pointers.
@@ -88,6 +92,7 @@ impl emcp_who {
             baggage: emcp_str::view(&caller.baggage),
             scopes: emcp_str::view(&caller.scopes),
             uid: caller.uid.map_or(-1, i64::from),
+            claims: emcp_str::view(&caller.claims),
         }
     }
 }

@@ -33,7 +33,8 @@ pub const EMCP_F_TASKS: u32 = 128;
 /// Lists are the same for everybody, so caches that users share may keep them too. Without effect
 /// when the `allow` hook, keys or scopes decide who sees what.
 pub const EMCP_F_PUBLIC_CACHE: u32 = 256;
-/// Nobody comes in without a key, also before the first one is added; see emcp_key_add().
+/// Nobody comes in without a key or a token, also before the first key is added and the first issuer
+/// named; see emcp_key_add() and emcp_oauth_set().
 pub const EMCP_F_KEYS_REQUIRED: u32 = 512;
 /// Take keys from the URL too, as "?api_key=KEY", for clients that cannot send headers. Logs of
 /// proxies and histories of browsers keep URLs. Not for HTTP+SSE, where emcp says where to post.

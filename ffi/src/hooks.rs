@@ -123,6 +123,10 @@ pub struct emcp_hooks {
             user: *mut c_void,
         ) -> i32,
     >,
+    /// A token is signed with a key that `issuer` (NUL-terminated) does not have here: fetch its
+    /// keys and call emcp_oauth_jwks(), from here or later. Called at most once in 10 s for each
+    /// issuer, on the I/O thread, so it must not wait for the network.
+    pub jwks_wanted: Option<unsafe extern "C" fn(issuer: *const c_char, user: *mut c_void)>,
 }
 
 // SAFETY: `repr(C)`, begins with `size` and `reserved`; a raw pointer and optional function
@@ -186,12 +190,14 @@ fn closures(hooks: &emcp_hooks) -> Hooks {
             });
         }));
     }
-    closures.thread_start = hooks.thread_start.map(|hook| thread_hook(hook, user));
-    closures.thread_stop = hooks.thread_stop.map(|hook| thread_hook(hook, user));
+    closures.jwks_wanted = hooks.jwks_wanted.map(|hook| named_hook(hook, user));
+    closures.thread_start = hooks.thread_start.map(|hook| named_hook(hook, user));
+    closures.thread_stop = hooks.thread_stop.map(|hook| named_hook(hook, user));
     closures
 }
 
-fn thread_hook(
+/// A hook that gets the name of something.
+fn named_hook(
     hook: unsafe extern "C" fn(name: *const c_char, user: *mut c_void),
     user: User,
 ) -> Box<dyn Fn(&str) + Send + Sync> {

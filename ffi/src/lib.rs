@@ -23,6 +23,7 @@ pub mod input;
 pub mod json;
 pub mod keys;
 pub mod log;
+pub mod oauth;
 pub mod peer;
 pub mod prompt;
 pub mod request;

@@ -12,6 +12,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("TLS on the listeners", "tls"),
     ("Who may come in", "keys"),
     ("The program's own check of a key", "check"),
+    ("Who may come in with a token", "oauth"),
     ("The program's own thread", "dispatch"),
     ("Sockets of the program", "adopt"),
     ("Requests that the program has parsed", "request"),

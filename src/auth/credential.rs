@@ -1,22 +1,33 @@
-//! Where a request carries its key.
+//! Where a request carries its key or its token.
 
 use super::Denial;
 use crate::http::Head;
 
-/// Finds the key that a request carries: `Authorization: Bearer`, `X-API-Key`, and `?api_key=` if
+/// What a request carries.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Credential {
+    pub(super) text: Vec<u8>,
+    /// It stood in `Authorization`: a token may stand nowhere else (2025-03-26 and later,
+    /// authorization, token requirements).
+    pub(super) is_bearer: bool,
+}
+
+/// Finds what a request carries: `Authorization: Bearer`, `X-API-Key`, and `?api_key=` if
 /// `in_query`.
 ///
 /// # Errors
 /// [`Denial::Ambiguous`] when it carries two: which one a proxy or the client meant is not for us
 /// to guess.
-pub(super) fn find(head: &Head, in_query: bool) -> Result<Option<Vec<u8>>, Denial> {
-    let bearer = head.headers("authorization").filter_map(bearer).map(Vec::from);
-    let own = head.headers("x-api-key").map(|value| value.as_bytes().to_vec());
+pub(super) fn find(head: &Head, in_query: bool) -> Result<Option<Credential>, Denial> {
+    let bearer = head.headers("authorization").filter_map(bearer);
+    let bearer = bearer.map(|value| Credential { text: value.into(), is_bearer: true });
+    let plain = |text| Credential { text, is_bearer: false };
+    let own = head.headers("x-api-key").map(|value| plain(value.as_bytes().to_vec()));
     let query = in_query.then(|| head.query_parameters("api_key")).into_iter().flatten();
-    let all = bearer.chain(own).chain(query.map(String::into_bytes));
-    let mut all = all.filter(|credential| !credential.is_empty());
+    let all = bearer.chain(own).chain(query.map(|value| plain(value.into_bytes())));
+    let mut all = all.filter(|credential| !credential.text.is_empty());
     let Some(first) = all.next() else { return Ok(None) };
-    match all.all(|other| other == first) {
+    match all.all(|other| other.text == first.text) {
         true => Ok(Some(first)),
         false => Err(Denial::Ambiguous),
     }
@@ -37,6 +48,7 @@ mod tests {
     fn check(target: &str, fields: &str, in_query: bool, expected: Result<Option<&str>, Denial>) {
         let head = Head::of(&format!("GET {target} HTTP/1.1\nHost: h\n{fields}"));
         let found = find(&head, in_query);
+        let found = found.map(|found| found.map(|found| found.text));
         let expected = expected.map(|key| key.map(|key| key.as_bytes().to_vec()));
         assert_eq!(found, expected, "{target} {fields}");
     }
@@ -58,6 +70,18 @@ mod tests {
             check("/", fields, false, Ok(None));
         }
         check("/", "Authorization: Bearer k l", false, Ok(Some("k l")));
+    }
+
+    #[test]
+    fn only_authorization_carries_tokens() {
+        for (fields, expected) in [
+            ("Authorization: Bearer k", true),
+            ("Authorization: Bearer k\nX-API-Key: k", true),
+            ("X-API-Key: k", false),
+        ] {
+            let head = Head::of(&format!("GET / HTTP/1.1\nHost: h\n{fields}"));
+            assert_eq!(find(&head, false).unwrap().unwrap().is_bearer, expected, "{fields}");
+        }
     }
 
     #[test]

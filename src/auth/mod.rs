@@ -1,7 +1,8 @@
-//! Bearer keys of the host: who may come in, and what they may do there.
+//! Bearer keys of the host and tokens of authorization servers: who may come in, and what they may
+//! do there.
 //!
 //! Place in the flow: between `policy` and the body. Reads heads, never a body; knows no session
-//! and no method. Whom the host has authenticated itself is not asked for a key.
+//! and no method. Whom the host has authenticated itself is not asked for either.
 
 mod certificate;
 mod channels;
@@ -10,6 +11,7 @@ mod denial;
 mod file;
 mod inquiry;
 mod key;
+mod oauth;
 mod pass;
 mod ring;
 mod scopes;
@@ -22,12 +24,16 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) use certificate::ClientCertificate;
 pub(crate) use channels::Channel;
 use channels::Channels;
+use credential::Credential;
 pub(crate) use denial::Denial;
 use file::{KeyFile, News};
 pub use inquiry::{KeyCheck, KeyGrant};
 use inquiry::{Known, NotKnown, Question, Waiting};
 pub use key::Key;
 use key::{Digest, digest};
+pub(crate) use oauth::{Fault, Metadata, WELL_KNOWN};
+pub use oauth::{JwksReport, OAuth};
+use oauth::{Rejected, Tokens};
 pub(crate) use pass::Pass;
 use ring::{Issued, Ring, reissue};
 pub(crate) use scopes::{Scopes, check_scope};
@@ -47,12 +53,17 @@ const ADDRESSES_MAX: usize = 1024;
 /// Least time between two looks at the file while channels are open and no request comes.
 const FILE_TIME: Duration = Duration::from_secs(1);
 
-/// The clock of the machine may be set: a key that expires is looked at as often as this.
+/// The clock of the machine may be set: what expires is looked at as often as this.
 const LOOK_TIME: Duration = Duration::from_secs(60);
 
-/// The keys of one server and the check of them.
+/// Lines of the log on the ignored keys of one set.
+const IGNORED_MAX: usize = 8;
+
+/// The keys of one server, the issuers that it trusts, and the check of both.
 pub(crate) struct Auth {
     env: Arc<Env>,
+    /// Of the endpoint.
+    path: String,
     in_query: bool,
     trust_unix: bool,
     shared_file: bool,
@@ -62,6 +73,7 @@ pub(crate) struct Auth {
     state: Mutex<State>,
     /// What the host has said of keys that it was asked about.
     known: Mutex<Known>,
+    tokens: Tokens,
     channels: Channels,
     /// Looks after the channels.
     alarm: Alarm,
@@ -75,6 +87,15 @@ pub(crate) enum Checked {
     Now(std::result::Result<Peer, Denial>),
     /// The host has been asked.
     Later(BoxFuture<std::result::Result<Peer, Denial>>),
+}
+
+/// What somebody needs for something and does not have.
+#[derive(Debug)]
+pub(crate) struct Lack {
+    /// Every scope that is needed for it, as RFC 6749 section 3.3 writes them.
+    pub(crate) scopes: String,
+    /// Says where to get them.
+    pub(crate) metadata: Option<Arc<Metadata>>,
 }
 
 #[derive(Default)]
@@ -101,12 +122,14 @@ impl Auth {
             alarm.call(move || auth.upgrade().iter().for_each(|auth| auth.look()));
             Auth {
                 env: env.clone(),
+                path: options.path.clone(),
                 in_query: options.key_in_query,
                 trust_unix: options.trust_unix,
                 shared_file: options.keys_file_shared,
                 is_needed: AtomicBool::new(options.keys_required),
                 state: Mutex::default(),
                 known: Mutex::default(),
+                tokens: Tokens::default(),
                 channels: Channels::default(),
                 alarm,
                 this: this.clone(),
@@ -115,7 +138,7 @@ impl Auth {
         })
     }
 
-    /// Tells whether callers need a key.
+    /// Tells whether callers need a key or a token.
     pub(crate) fn is_needed(&self) -> bool {
         self.is_needed.load(Relaxed) || self.env.hooks.checks_keys()
     }
@@ -181,8 +204,55 @@ impl Auth {
         Ok(())
     }
 
+    /// Takes tokens as `oauth` says from here on, `None`: none any more. `name` is the server's.
+    ///
+    /// # Errors
+    /// [`Error::State`] in a build that knows no tokens.
+    pub(crate) fn set_oauth(&self, oauth: Option<OAuth>, name: &str) -> Result<()> {
+        let is_any = oauth.is_some();
+        self.tokens.set(oauth, (name, &self.path))?;
+        self.is_needed.fetch_or(is_any, Relaxed);
+        self.sweep();
+        Ok(())
+    }
+
+    /// Puts the keys in `text` in the place of those of `issuer`, `None`: of the only one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::State`] and [`Error::Config`]; nothing changes then.
+    pub(crate) fn set_jwks(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
+        let report = self.tokens.set_keys(issuer, text)?;
+        let issuer = issuer.map(|issuer| format!(" of {issuer}")).unwrap_or_default();
+        let keys = report.keys;
+        self.env.log(Level::Info, PART, format_args!("{keys} keys for tokens{issuer}"));
+        for problem in report.ignored.iter().take(IGNORED_MAX) {
+            self.env.log(Level::Warning, PART, format_args!("jwks{issuer}: ignored: {problem}"));
+        }
+        self.sweep();
+        Ok(report)
+    }
+
+    /// What clients are told of the tokens that they need; `None` when none are taken.
+    pub(crate) fn metadata(&self) -> Option<Arc<Metadata>> {
+        self.tokens.metadata()
+    }
+
+    /// What somebody lacks who does not have `scope`.
+    pub(crate) fn lack(&self, scope: &str) -> Lack {
+        let metadata = self.metadata();
+        let required = metadata.as_ref().map(|metadata| &*metadata.required).unwrap_or_default();
+        let is_named = required.split(' ').any(|name| name == scope);
+        let scopes = match (required, is_named) {
+            ("", _) => scope.to_owned(),
+            (_, true) => required.to_owned(),
+            (_, false) => format!("{required} {scope}"),
+        };
+        Lack { scopes, metadata }
+    }
+
     /// Finds out who sends a request; `head` is missing where a host vouches for a peer. The answer
-    /// is `peer` with what its key says, or why it may not come in; that is counted and logged here.
+    /// is `peer` with what its key or its token says, or why it may not come in; that is counted
+    /// and logged here.
     pub(crate) fn check(&self, head: Option<&Head>, peer: &Peer) -> Checked {
         if peer.principal.is_some() {
             return Checked::Now(Ok(peer.clone()));
@@ -199,10 +269,54 @@ impl Auth {
             }
             Ok(None) => match certificate::scopes_without_key(peer) {
                 Some(scopes) => return by_certificate(scopes),
-                None => return Checked::Now(Err(self.denied(Denial::Missing, peer, None))),
+                None => {
+                    let denial = self.metadata().map_or(Denial::Missing, |_| Denial::NoToken);
+                    return Checked::Now(Err(self.denied(denial, peer, None)));
+                }
             },
             Err(denial) => return Checked::Now(Err(self.denied(denial, peer, None))),
         };
+        match self.check_token(&credential, peer) {
+            Some(checked) => Checked::Now(checked),
+            None => self.check_key(credential.text, head, peer),
+        }
+    }
+
+    /// Finds out whom a token lets in; `None` for what is to be taken for a key.
+    ///
+    /// What looks like a token is never compared with keys, nor is the host asked about it, so
+    /// that no answer tells whether it is one.
+    fn check_token(
+        &self,
+        credential: &Credential,
+        peer: &Peer,
+    ) -> Option<std::result::Result<Peer, Denial>> {
+        if !credential.is_bearer || !oauth::is_token(&credential.text) {
+            return None;
+        }
+        let text = std::str::from_utf8(&credential.text).ok()?;
+        let checked = self.tokens.check(text)?;
+        Some(checked.map(|pass| admitted(peer, pass)).map_err(|Rejected { refused, wanted }| {
+            if let Some(issuer) = wanted {
+                self.want_keys(issuer);
+            }
+            self.denied(Denial::Token(refused.fault), peer, refused.said.as_deref())
+        }))
+    }
+
+    /// Tells the host that the keys of `issuer` do not have one that a token names.
+    fn want_keys(&self, issuer: String) {
+        if !self.tokens.wants(&issuer, Instant::now()) {
+            return;
+        }
+        self.env.counters.jwks_wanted.up();
+        let hooks = self.env.hooks.clone();
+        // From a clean stack: the host may bring the keys at once.
+        self.env.callbacks.run_later(Box::new(move || hooks.jwks_wanted(&issuer)));
+    }
+
+    /// Finds out whose key it is, from what is known or by asking the host.
+    fn check_key(&self, credential: Vec<u8>, head: Option<&Head>, peer: &Peer) -> Checked {
         let digest = digest(&credential);
         let issued = self.ring().find(&digest).cloned();
         let (pass, name) = match &issued {
@@ -280,14 +394,14 @@ impl Auth {
         self.sweep();
     }
 
-    /// Tells whether a key that let somebody in still does.
+    /// Tells whether what let somebody in still does.
     pub(crate) fn is_valid(&self, pass: &Pass) -> bool {
         // Looks at the file too, or a channel without requests would never hear of a change.
         drop(self.ring());
         pass.is_valid(SystemTime::now())
     }
 
-    /// Has `channel` end when the key that has opened it does not let anybody in any more.
+    /// Has `channel` end when the key or token that has opened it lets nobody in any more.
     pub(crate) fn watch(&self, pass: &Arc<Pass>, channel: Weak<dyn Channel>) {
         self.channels.add(pass.clone(), channel);
         let rest = pass.rest(SystemTime::now()).unwrap_or(LOOK_TIME);
@@ -302,7 +416,7 @@ impl Auth {
         self.sweep();
     }
 
-    /// Ends the channels whose keys are not valid any more.
+    /// Ends the channels whose keys or tokens are not valid any more.
     fn sweep(&self) {
         let is_watching = lock(&self.state).file.is_some();
         let longest = if is_watching { FILE_TIME } else { LOOK_TIME };
@@ -335,12 +449,13 @@ impl Auth {
         ring
     }
 
-    /// Counts and logs a refusal. The line names the key, if it is known, and never the secret.
-    fn denied(&self, denial: Denial, peer: &Peer, name: Option<&str>) -> Denial {
+    /// Counts and logs a refusal. The line has what is wrong with it, the name of a key or what a
+    /// token says, and never a secret.
+    fn denied(&self, denial: Denial, peer: &Peer, what: Option<&str>) -> Denial {
         denial.counter(&self.env.counters).up();
         if self.log_rate.take(&machine(&peer.address), Instant::now()).is_ok() {
-            let key = name.map(|name| format!(" {name:?}")).unwrap_or_default();
-            let line = format_args!("{}: {}{key}", peer.address, denial.for_log());
+            let what = what.map(|what| format!(" {what:?}")).unwrap_or_default();
+            let line = format_args!("{}: {}{what}", peer.address, denial.for_log());
             self.env.log(Level::Warning, PART, line);
         }
         denial
@@ -352,7 +467,7 @@ fn admitted(peer: &Peer, pass: Arc<Pass>) -> Peer {
     Peer {
         principal: Some(pass.principal.clone()),
         scopes: pass.scopes.clone(),
-        key: Some(pass),
+        pass: Some(pass),
         ..peer.clone()
     }
 }

@@ -1,4 +1,4 @@
-//! What has let somebody in: a key that was given out, or the host's word.
+//! What has let somebody in: a key that was given out, a token, or the host's word.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,8 +11,10 @@ use super::scopes::Scopes;
 pub(crate) struct Pass {
     pub(super) principal: Arc<str>,
     pub(super) scopes: Scopes,
+    /// What the issuer of a token says, as JSON text; a key says nothing.
+    pub(crate) claims: Option<Arc<str>>,
     expires: Option<SystemTime>,
-    revoked: AtomicBool,
+    revocation: Revocation,
 }
 
 impl Pass {
@@ -21,16 +23,27 @@ impl Pass {
         scopes: Scopes,
         expires: Option<SystemTime>,
     ) -> Arc<Pass> {
-        Arc::new(Pass { principal, scopes, expires, revoked: AtomicBool::new(false) })
+        let revocation = Revocation::default();
+        Arc::new(Pass { principal, scopes, claims: None, expires, revocation })
+    }
+
+    /// The pass of a token, revoked with the key that has signed it.
+    pub(super) fn signed(
+        (principal, claims): (Arc<str>, Arc<str>),
+        scopes: Scopes,
+        expires: Option<SystemTime>,
+        revocation: Revocation,
+    ) -> Arc<Pass> {
+        Arc::new(Pass { principal, scopes, claims: Some(claims), expires, revocation })
     }
 
     /// Takes it away from whoever has it.
     pub(super) fn revoke(&self) {
-        self.revoked.store(true, Relaxed);
+        self.revocation.revoke();
     }
 
     pub(super) fn is_revoked(&self) -> bool {
-        self.revoked.load(Relaxed)
+        self.revocation.is_revoked()
     }
 
     pub(super) fn has_expired(&self, now: SystemTime) -> bool {
@@ -41,8 +54,25 @@ impl Pass {
         !self.is_revoked() && !self.has_expired(now)
     }
 
-    /// Time until it expires, if it does.
+    /// Time until it expires, if it does; none when it was revoked.
     pub(super) fn rest(&self, now: SystemTime) -> Option<Duration> {
+        if self.is_revoked() {
+            return Some(Duration::ZERO);
+        }
         self.expires.map(|expires| expires.duration_since(now).unwrap_or_default())
+    }
+}
+
+/// Takes passes back: one, or all those of the tokens that one key has signed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Revocation(Arc<AtomicBool>);
+
+impl Revocation {
+    pub(super) fn revoke(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }

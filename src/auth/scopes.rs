@@ -38,6 +38,12 @@ impl Scopes {
         Scopes::parse(&words.join(",")).unwrap_or_else(|_| Scopes::none())
     }
 
+    /// Those of `names` that are scopes, none for all: what a token says is not the host's word.
+    pub(super) fn of(names: Vec<&str>) -> Scopes {
+        let good = names.into_iter().filter(|name| check_scope(name).is_ok());
+        Scopes { list: Some(good.collect::<Vec<_>>().join(",").into()) }
+    }
+
     /// No scope at all.
     pub(crate) fn none() -> Scopes {
         Scopes { list: Some("".into()) }
@@ -96,6 +102,13 @@ mod tests {
         assert_eq!(Scopes::named(Some("a\nz, b,c d")).as_str(), "b");
         assert_eq!(Scopes::named(Some("")), Scopes::none());
         assert_eq!((Scopes::none().as_str(), Scopes::default().as_str()), ("", "*"));
+    }
+
+    #[test]
+    fn a_token_grants_no_more_than_it_names() {
+        let scopes = Scopes::of(vec!["a", "*", "b,c", "", "d:e"]);
+        assert_eq!(scopes.as_str(), "a,d:e");
+        assert_eq!(Scopes::of(vec!["*"]), Scopes::none());
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(crate) struct CallState {
     uid: Option<u32>,
     pub(super) principal: Option<Arc<str>>,
     scopes: Scopes,
+    claims: Option<Arc<str>>,
     pub(super) scope: Arc<InFlight>,
     /// Taken by whoever ends the call; gone means ended.
     pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
@@ -112,6 +113,7 @@ pub(crate) struct CallParts {
     pub(crate) uid: Option<u32>,
     pub(crate) principal: Option<Arc<str>>,
     pub(crate) scopes: Scopes,
+    pub(crate) claims: Option<Arc<str>>,
     pub(crate) scope: Arc<InFlight>,
     pub(crate) sink: Arc<dyn ReplySink>,
     pub(crate) asking: Asking,
@@ -151,6 +153,7 @@ impl CallState {
                 uid: parts.uid,
                 principal: parts.principal,
                 scopes: parts.scopes,
+                claims: parts.claims,
                 scope: parts.scope,
                 sink: Mutex::new(Some(parts.sink)),
                 progress: Mutex::new(Progress::new(&parts.meta)),
@@ -295,7 +298,7 @@ impl CallState {
                 &self.meta,
                 self.transport,
                 (&self.remote, self.uid),
-                (self.principal.as_deref(), &self.scopes),
+                (self.principal.as_deref(), &self.scopes, self.claims.as_ref()),
             )
         })
     }

@@ -1,5 +1,7 @@
 //! Puts together what is known of the other side of a call.
 
+use std::sync::Arc;
+
 use crate::auth::Scopes;
 use crate::caller::Caller;
 use crate::protocol::{Meta, Revision};
@@ -12,7 +14,7 @@ pub(crate) fn caller(
     meta: &Meta,
     transport: &'static str,
     (remote, uid): (&str, Option<u32>),
-    (principal, scopes): (Option<&str>, &Scopes),
+    (principal, scopes, claims): (Option<&str>, &Scopes, Option<&Arc<str>>),
 ) -> Caller {
     // A modern request says who it is itself; nothing may be inferred from earlier ones.
     let client = match session.filter(|_| !revision.is_modern()) {
@@ -24,6 +26,7 @@ pub(crate) fn caller(
     Caller {
         principal: principal.unwrap_or_default().into(),
         scopes: scopes.as_str().into(),
+        claims: claims.cloned().unwrap_or_default(),
         session: session.map(|session| session.id.chars().take(8).collect()).unwrap_or_default(),
         client_name: client.name,
         client_version: client.version,

@@ -112,6 +112,7 @@ impl NewCall {
             uid: request.uid,
             principal: request.principal.clone(),
             scopes: request.scopes.clone(),
+            claims: request.claims.clone(),
             scope: request.scope.clone(),
             sink: request.sink.clone(),
             asking,

@@ -65,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) principal: Option<Arc<str>>,
     /// What that one may do.
     pub(crate) scopes: Scopes,
+    /// What the issuer of its token says of it, as JSON text.
+    pub(crate) claims: Option<Arc<str>>,
     /// What is wrong with the headers that a tool has of its own. Only for those who may know that
     /// there is such a tool.
     pub(crate) mismatch: Option<Refusal>,
@@ -202,7 +204,7 @@ impl Request {
             &self.meta,
             self.transport,
             (&self.remote, self.uid),
-            (self.principal.as_deref(), &self.scopes),
+            (self.principal.as_deref(), &self.scopes, self.claims.as_ref()),
         )
     }
 
@@ -239,9 +241,10 @@ impl Request {
     /// Answers that the caller lacks `scope` for `name`.
     fn forbid(self, core: &Core, name: &str, scope: &str) {
         core.env.counters.scopes_refused.up();
-        let message = format!("{} needs the scope {scope}, which this key lacks", shorten(name));
+        let message = format!("{} needs the scope {scope}, which the caller lacks", shorten(name));
         let text = write::error(Some(&self.id), code::INVALID_REQUEST, &message, None);
-        self.sink.forbid(Reply { text, error: Some(code::INVALID_REQUEST) }, scope);
+        self.sink
+            .forbid(Reply { text, error: Some(code::INVALID_REQUEST) }, &core.auth.lack(scope));
     }
 
     /// Reads the params as `T`; absent params read as `{}`.

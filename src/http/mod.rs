@@ -64,12 +64,12 @@ pub(crate) struct Peer {
     pub(crate) is_unix: bool,
     /// Whose process it is, where the system knows.
     pub(crate) user: Option<User>,
-    /// Who the host has authenticated, or whose key it is; `None` for nobody.
+    /// Who the host has authenticated, or whose key or token it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What it may do.
     pub(crate) scopes: Scopes,
-    /// The key that let it in.
-    pub(crate) key: Option<Arc<Pass>>,
+    /// The key or token that let it in.
+    pub(crate) pass: Option<Arc<Pass>>,
     /// What it has shown in a TLS handshake with us.
     pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
@@ -78,8 +78,13 @@ impl Peer {
     /// A peer of which only the address is known.
     pub(crate) fn at(address: Arc<str>, is_unix: bool) -> Peer {
         let scopes = Scopes::default();
-        let (user, principal, key, certificate) = (None, None, None, None);
-        Peer { address, is_unix, user, principal, scopes, key, certificate }
+        let (user, principal, pass, certificate) = (None, None, None, None);
+        Peer { address, is_unix, user, principal, scopes, pass, certificate }
+    }
+
+    /// What the issuer of its token says of it, as JSON text.
+    pub(crate) fn claims(&self) -> Option<Arc<str>> {
+        self.pass.as_ref().and_then(|pass| pass.claims.clone())
     }
 }
 

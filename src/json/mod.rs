@@ -3,6 +3,7 @@
 //! Knows nothing about MCP. Every text that leaves this module is one line, because a raw newline
 //! would end an SSE `data:` line early.
 
+pub(crate) mod depth;
 mod writer;
 
 use std::borrow::Cow;

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Id, Params, code, depth};
+use super::{Id, Params, code};
+use crate::json::depth;
 use crate::limits::Limits;
 
 /// What one text holds.

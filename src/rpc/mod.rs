@@ -1,7 +1,6 @@
 //! Turns text into messages and answers into text. Knows JSON-RPC 2.0, not MCP; does no I/O.
 
 pub(crate) mod code;
-mod depth;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod id;

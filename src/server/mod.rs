@@ -5,6 +5,7 @@ mod door;
 mod driver;
 mod host_thread;
 mod keys;
+mod oauth;
 mod registration;
 mod running;
 mod signals;

@@ -6,14 +6,14 @@ use http_types::{Method, Response, StatusCode};
 
 use super::event_stream::StreamSlot;
 use super::text_channel::{TextChannel, subprotocol};
-use super::{answer, challenge, cors, legacy, sse, streamable, websocket};
+use super::{answer, challenge, cors, legacy, metadata, sse, streamable, websocket};
 use crate::allow_list::TurnedAway;
-use crate::auth::{Checked, Denial};
+use crate::auth::{Checked, Denial, Metadata, WELL_KNOWN};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
 use crate::http::{Admission, Head, Incoming, Outcome, Peer, Service, Version};
-use crate::policy::{Denied, METHODS, Policy, Route};
+use crate::policy::{Denied, Policy, Route, methods};
 use crate::protocol::{Revision, is_modern_header};
 
 /// The service behind every connection.
@@ -60,8 +60,9 @@ impl Endpoint {
 
     /// The rest of the handshake, from `Upgrade` to `Sec-WebSocket-Accept`, is the host's.
     fn check_handshake(&self, head: &Head, peer: &Peer) -> Result<Peer> {
+        // No WebSocket is opened where the metadata is.
         self.policy
-            .check(head, peer.is_unix)
+            .check(head, peer.is_unix, false)
             .map_err(|Denied { status, reason }| Error::denied(status, &reason))?;
         if head.method != Method::Get {
             return Err(Error::denied(
@@ -75,13 +76,24 @@ impl Endpoint {
         self.check_key(Some(head), peer)
     }
 
+    /// What clients are told of the tokens that they need, if `path` is a place of it.
+    fn metadata_at(&self, path: &str) -> Option<Arc<Metadata>> {
+        let is_near = path.starts_with(WELL_KNOWN);
+        let metadata = is_near.then(|| self.core.auth.metadata()).flatten();
+        metadata.filter(|metadata| metadata.is_at(path))
+    }
+
     /// Checks all that a head tells before its body is read.
     fn check(&self, head: &Head, peer: &Peer) -> std::result::Result<Checked, Response> {
         let core = &self.core;
-        self.policy.check(head, peer.is_unix).map_err(refusal)?;
+        let is_metadata = self.metadata_at(&head.path).is_some();
+        self.policy
+            .check(head, peer.is_unix, is_metadata)
+            .map_err(|denied| refusal(denied, methods(is_metadata)))?;
         core.allow_list.check(peer).map_err(|_| turned_away())?;
-        // A preflight carries no key, and its answer is the same for everybody.
-        if head.method == Method::Options {
+        // Neither carries a preflight a key, nor does who looks for a way to get one; and what
+        // they hear is the same for everybody.
+        if head.method == Method::Options || is_metadata {
             return Ok(Checked::Now(Ok(peer.clone())));
         }
         Ok(core.auth.check(Some(head), peer))
@@ -152,8 +164,10 @@ impl Service for Endpoint {
         };
         let core = self.core.clone();
         let conclude = move |checked: std::result::Result<Peer, Denial>| {
-            let admitted =
-                checked.map_err(|denial| challenge::denied(denial, core.identity.name()));
+            let admitted = checked.map_err(|denial| {
+                let metadata = core.auth.metadata();
+                challenge::denied(denial, core.identity.name(), metadata.as_deref())
+            });
             admitted.and_then(|peer| form.map(|()| peer)).map_err(|mut response| {
                 cors::allow(&mut response, grant.as_ref());
                 response
@@ -168,7 +182,10 @@ impl Service for Endpoint {
     }
 
     fn respond(&self, incoming: Incoming) -> Outcome {
-        // `admit` has let the path through.
+        // `admit` has let the path through; who comes too late for the metadata finds nothing.
+        if let Some(metadata) = self.metadata_at(&incoming.head.path) {
+            return Outcome::respond(metadata::serve(&incoming, &metadata));
+        }
         let Some(route) = self.policy.route(&incoming.head.path) else {
             return Outcome::respond(response(StatusCode::NotFound));
         };
@@ -193,10 +210,10 @@ fn turned_away() -> Response {
     response
 }
 
-fn refusal(Denied { status, reason }: Denied) -> Response {
+fn refusal(Denied { status, reason }: Denied, methods: &str) -> Response {
     let mut response = text(status, &reason);
     match status {
-        StatusCode::MethodNotAllowed => set_header(&mut response, "allow", METHODS),
+        StatusCode::MethodNotAllowed => set_header(&mut response, "allow", methods),
         // A page under attack or a wrong host has nothing more to say on this connection.
         StatusCode::Forbidden => close_after(&mut response),
         _ => {}

@@ -11,6 +11,7 @@ use http_types::{Response, StatusCode};
 
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::{challenge, revoked};
+use crate::auth::Lack;
 use crate::core::Core;
 use crate::env::Env;
 use crate::http::Final;
@@ -98,7 +99,7 @@ impl Exchange {
         })
     }
 
-    /// Has the exchange end when the key of `peer` does not let anybody in any more.
+    /// Has the exchange end when the key or token of `peer` lets nobody in any more.
     pub(super) fn end_with_key(&self, core: &Core, peer: &Peer) {
         revoked::watch(core, peer, &self.outbox);
     }
@@ -282,9 +283,9 @@ impl ReplySink for Exchange {
         self.outbox.close(Close::Done);
     }
 
-    fn forbid(&self, reply: Reply, scope: &str) {
+    fn forbid(&self, reply: Reply, lack: &Lack) {
         // Set once: a request is answered once.
-        let _ = self.challenge.set(challenge::insufficient_scope(scope));
+        let _ = self.challenge.set(challenge::insufficient_scope(lack));
         self.reply(reply);
     }
 
@@ -330,7 +331,7 @@ fn closed(why: Close) -> Response {
         // Cancelled by its own client, which no longer reads the answer.
         Close::Done => response(StatusCode::Accepted),
         Close::Session => text(StatusCode::NotFound, "the session has ended"),
-        Close::Revoked => text(StatusCode::Unauthorized, "this key is not valid any more"),
+        Close::Revoked => text(StatusCode::Unauthorized, "the key or token is not valid any more"),
         Close::Shutdown | Close::Overflow => text(StatusCode::ServiceUnavailable, STOPPING),
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Origin {
     pub(super) uid: Option<u32>,
     pub(super) principal: Option<Arc<str>>,
     pub(super) scopes: Scopes,
+    pub(super) claims: Option<Arc<str>>,
 }
 
 impl Origin {
@@ -35,6 +36,7 @@ impl Origin {
             uid: peer.user.map(|user| user.uid),
             principal: peer.principal.clone(),
             scopes: peer.scopes.clone(),
+            claims: peer.claims(),
         }
     }
 }
@@ -100,6 +102,7 @@ pub(super) fn run(
         uid: origin.uid,
         principal: origin.principal.clone(),
         scopes: origin.scopes.clone(),
+        claims: origin.claims.clone(),
         mismatch: None,
     };
     dispatch(core, request);

@@ -17,6 +17,7 @@ mod frames;
 mod header;
 mod legacy;
 mod message;
+mod metadata;
 mod metered;
 mod modern;
 mod revoked;

@@ -61,6 +61,7 @@ pub(super) fn post(
         uid: incoming.peer.user.map(|user| user.uid),
         principal: incoming.peer.principal.clone(),
         scopes: incoming.peer.scopes.clone(),
+        claims: incoming.peer.claims(),
         mismatch,
     };
     dispatch(core, request);

@@ -38,7 +38,7 @@ pub(crate) struct TextChannel {
     origin: Origin,
     /// What let the peer in; it must still do so when a message comes, also within the moment
     /// until the channel hears that it does not.
-    key: Option<Arc<Pass>>,
+    pass: Option<Arc<Pass>>,
     _slot: StreamSlot,
 }
 
@@ -59,8 +59,8 @@ impl TextChannel {
         core.env.counters.websockets.up();
         revoked::watch(core, peer, &outbox);
         let origin = Origin::of(peer, "websocket", Arc::new(SharedStream(outbox.clone())));
-        let (env, core, key) = (core.env.clone(), Arc::downgrade(core), peer.key.clone());
-        Ok(TextChannel { env, core, session, outbox, origin, key, _slot: slot })
+        let (env, core, pass) = (core.env.clone(), Arc::downgrade(core), peer.pass.clone());
+        Ok(TextChannel { env, core, session, outbox, origin, pass, _slot: slot })
     }
 
     /// Takes one message. Calls of inline tools run before this returns.
@@ -69,7 +69,7 @@ impl TextChannel {
             return;
         }
         let Some(core) = self.core.upgrade() else { return };
-        if self.key.as_ref().is_some_and(|key| !core.auth.is_valid(key)) {
+        if self.pass.as_ref().is_some_and(|pass| !core.auth.is_valid(pass)) {
             core.sessions.end(&self.session.id, Close::Revoked);
             return;
         }
@@ -141,7 +141,7 @@ impl From<Close> for Closing {
         match why {
             Close::Done | Close::Session => Closing::DONE,
             Close::Shutdown => Closing::new(1001, "server is stopping"),
-            Close::Revoked => Closing::new(1008, "the key is not valid any more"),
+            Close::Revoked => Closing::new(1008, "the key or token is not valid any more"),
             Close::Overflow => Closing::new(1008, "client reads too slowly"),
         }
     }

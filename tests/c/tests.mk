@@ -32,7 +32,7 @@ test-c-header: cxx-present $(BUILD)/metric_chart.inc
 	  $(wildcard examples/c/*.c examples/conformance-host/*.c)
 	$(CC) -std=c11 $(C_WARNINGS) -fsyntax-only -Iinclude -I$(BUILD) \
 	  $(wildcard examples/sysmond/*.c)
-	python3 tests/docs/snippets.py $(CC) docs/embedding.md docs/features.md docs/tls.md
+	python3 tests/docs/snippets.py $(CC) docs/embedding.md docs/features.md docs/oauth.md docs/tls.md
 	python3 tests/docs/protocol.py docs/protocol.md
 
 # The programs look for the library under the name that the linker has put into them.

@@ -71,7 +71,7 @@ def main(clients, rmcp, sysmond, host, *names):
         shutil.copy(script, clients)
     with ExitStack() as stack:
         plain = stack.enter_context(Pair(clients, sysmond, host))
-        commands = plain.commands(rmcp)
+        commands = {**plain.commands(rmcp), **oauth_commands(clients, sysmond)}
         pairs = [plain]
         outcomes = []
         if not shutil.which("valgrind"):
@@ -185,6 +185,15 @@ def host_commands(clients, host):
     legacy = clients / "venv-legacy/bin/python"
     urls = [host.url("/mcp"), host.url("/sse"), host.url("/mcp", "ws")]
     return {"four-clients": [legacy, HERE / "four_clients.py", *urls]}
+
+
+def oauth_commands(clients, sysmond):
+    """Lists the clients that start a sysmond of their own, with an authorization server beside."""
+    node, script = clients / "node_modules/.bin/node", clients / "oauth.mjs"
+    return {
+        "oauth-ts-sdk-1": [node, script, sysmond, "v1"],
+        "oauth-ts-sdk-2": [node, script, sysmond, "v2"],
+    }
 
 
 def pick(commands, names):

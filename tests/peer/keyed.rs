@@ -105,7 +105,7 @@ pub(crate) fn asking(options: Options, limits: Limits, check_key: Option<CheckKe
     let identity = Identity { name: "guarded".into(), version: "1".into(), ..Identity::default() };
     let server = Arc::new(Server::new(identity, in_mode(options), limits).unwrap());
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (log, audit) = (heard.clone(), heard.clone());
+    let (log, audit, wanted) = (heard.clone(), heard.clone(), heard.clone());
     let hooks = Hooks {
         log: Some(Box::new(move |level, part, text| {
             log.lock().unwrap().push(format!("{level:?} {part}: {text}"));
@@ -114,6 +114,9 @@ pub(crate) fn asking(options: Options, limits: Limits, check_key: Option<CheckKe
             audit.lock().unwrap().push(format!("{record:?}"));
         })),
         check_key,
+        jwks_wanted: Some(Box::new(move |issuer| {
+            wanted.lock().unwrap().push(format!("jwks wanted: {issuer}"));
+        })),
         ..Hooks::default()
     };
     server.set_hooks(hooks).unwrap();

@@ -5,6 +5,8 @@
 mod dispatch;
 pub(crate) mod hosted;
 mod http;
+#[cfg(feature = "jwt")]
+pub(crate) mod issuer;
 pub(crate) mod keyed;
 pub(crate) mod message;
 #[cfg(feature = "tls")]

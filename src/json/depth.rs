@@ -6,7 +6,7 @@ use memchr::memchr2_iter;
 ///
 /// Reads brackets outside strings only, so it is also right on text that is not JSON; the parser
 /// has the last word on that.
-pub(super) fn within(text: &[u8], limit: usize) -> bool {
+pub(crate) fn within(text: &[u8], limit: usize) -> bool {
     // Fewer brackets than that cannot nest deeper; counting them is quick and mostly enough.
     if memchr2_iter(b'[', b'{', text).take(limit + 1).count() <= limit {
         return true;
