@@ -1,7 +1,8 @@
 # make            builds the library and the example programs
 # make run        serves this machine's metrics on 127.0.0.1:19990 (PORT= overrides)
 # make test       runs every check; needs Rust, a C compiler, make, node and python, fetches the rest
-# make bench      measures CPU and memory per call and per idle client
+# make bench      measures emcp beside other SDKs and a bare floor; bench-quick in a minute, alone
+# make instructions  compares instructions per exchange with the recorded ones
 # make install    DESTDIR= PREFIX=/usr/local
 # Parts of test:  lint  test-rust  test-c  conformance  test-clients  test-apps  test-hosts
 # make collectd-plugin  builds build/collectd/mcp.so; test-collectd runs it in a real collectd
@@ -24,7 +25,7 @@ SYSTEM_LIBS := -pthread -ldl -lm
 
 PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 
-.PHONY: all lib run test lint test-rust test-clients conformance conformance-suite bench header install clean
+.PHONY: all lib run test lint test-rust test-clients conformance conformance-suite header install clean
 all: lib $(PROGRAMS)
 
 lib:
@@ -58,6 +59,7 @@ include tests/c/tests.mk
 include tests/apps/apps.mk
 include tests/hosts/hosts.mk
 include tests/hosts/conformance_mhd.mk
+include benches/bench.mk
 include integrations/collectd/collectd.mk
 
 # One after the other: the output of a failing part must not drown in that of the others.
@@ -73,7 +75,9 @@ test:
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
+	for package in tests/clients/rmcp $(BENCH_RUST_PEERS); do \
+	  $(CARGO) fmt --manifest-path $$package/Cargo.toml --check || exit 1; \
+	done
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 # What also passes where the host's one thread runs everything. The other tests have tool functions
@@ -103,12 +107,6 @@ conformance-suite:
 
 test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host | valgrind-present
 	CARGO="$(CARGO)" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
-
-# The C host shows the C layer and the pool; the Rust one adds a tool that runs inline.
-bench: $(BUILD)/conformance-host
-	$(CARGO) build --release --example bench_host
-	EMCP_BENCH_HOST=$(abspath $(BUILD)/conformance-host):$(abspath target/release/examples/bench_host) \
-	  $(CARGO) bench --bench exchange
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test -p emcp-ffi --test header
