@@ -117,14 +117,14 @@ impl Hall {
         }
     }
 
-    /// The command that runs a program in the place of a server, on any core.
+    /// Starts a server that takes part anyway under a `tool` like valgrind.
     pub(crate) fn start_under(
         &self,
         mut tool: Command,
         contender: &Contender,
     ) -> io::Result<Server> {
         tool.arg(self.folder.join(contender.program)).args(contender.option);
-        self.cores.anywhere(|| Server::start(tool))?
+        self.cores.on_server(|| Server::start(tool))?
     }
 
     /// The size of a file of the folder, if it is there.

@@ -8,7 +8,6 @@ use nix::unistd::Pid;
 /// Which core is whose. On a machine with one core both are everywhere.
 #[derive(Clone, Copy)]
 pub(crate) struct Cores {
-    all: CpuSet,
     /// The first core that this process may use.
     server: CpuSet,
     /// The last one.
@@ -25,7 +24,7 @@ impl Cores {
             let mut set = CpuSet::new();
             core.map_or(Ok(()), |core| set.set(*core)).map(|()| set)
         };
-        let cores = Cores { all, server: only(allowed.first())?, client: only(allowed.last())? };
+        let cores = Cores { server: only(allowed.first())?, client: only(allowed.last())? };
         cores.take_client()?;
         Ok(cores)
     }
@@ -34,14 +33,6 @@ impl Cores {
     /// that one's threads.
     pub(crate) fn on_server<T>(&self, start: impl FnOnce() -> T) -> io::Result<T> {
         sched_setaffinity(Pid::from_raw(0), &self.server)?;
-        let started = start();
-        self.take_client()?;
-        Ok(started)
-    }
-
-    /// As [`Cores::on_server`], on any core: for what runs alone.
-    pub(crate) fn anywhere<T>(&self, start: impl FnOnce() -> T) -> io::Result<T> {
-        sched_setaffinity(Pid::from_raw(0), &self.all)?;
         let started = start();
         self.take_client()?;
         Ok(started)

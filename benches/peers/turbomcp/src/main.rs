@@ -8,8 +8,8 @@ use std::sync::Arc;
 use turbomcp::http::{HttpConfig, router};
 use turbomcp::neutral::{CallToolParams, CallToolResult, ListParams, ListToolsResult, Tool};
 use turbomcp::{
-    CallToolContext, Implementation, IntoCallToolResult, IntoServerBuilder, Json, ListToolsContext,
-    McpError, McpResult, McpServerCore, WithTools,
+    CallToolContext, Implementation, IntoCallToolResult, IntoServerBuilder, Json,
+    LegacySessionAdapter, ListToolsContext, McpError, McpResult, McpServerCore, WithTools,
 };
 
 #[derive(Clone)]
@@ -66,7 +66,7 @@ async fn main() {
     println!("listening on http://{}/mcp", listener.local_addr().expect("address"));
     let dispatcher = Peer::new().into_server().with_tools().build();
     if std::env::args().any(|option| option == "--websocket") {
-        let service = move || dispatcher.clone();
+        let service = move || LegacySessionAdapter::new(dispatcher.clone());
         turbomcp::ws::serve_websocket(listener, service).await.expect("serve");
     } else {
         let app = router(dispatcher, HttpConfig::new().max_concurrent_requests(16_384));

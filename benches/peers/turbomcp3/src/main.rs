@@ -34,6 +34,7 @@ impl McpHandler for Peer {
         ServerInfo::new("peer", "1.0")
     }
 
+    // The SDK asks for the list with every call too.
     fn list_tools(&self) -> Vec<Tool> {
         self.tools.to_vec()
     }
