@@ -10,6 +10,8 @@
 #define TOOLS 50
 #define POINTS 150
 #define COUNT_MAX 16384u
+/* Servers take turns: a connection may rest for longer than the default grants. */
+#define IDLE_MS 600000u
 
 static int32_t text(emcp_call *call, void *user)
 {
@@ -71,6 +73,7 @@ emcp_server *bench_server(void)
     config.max_connections = config.max_streams = config.max_sessions = config.max_listens =
         COUNT_MAX;
     config.max_requests_per_connection = UINT32_MAX;
+    config.idle_timeout_ms = IDLE_MS;
     bench_check(emcp_create(&config, &server), "create");
     add(server, "text", "Answers with a short text.", text, EMCP_T_INLINE);
     add(server, "series", "Answers with the last values of a metric.", series, EMCP_T_INLINE);

@@ -3,6 +3,7 @@
 //! standard input ends or SIGTERM comes.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use emcp::{
     Call, Identity, Limits, Options, Param, ParamKind, Server, Tool, ToolFlags, ToolResult,
@@ -17,6 +18,9 @@ const POINTS: usize = 150;
 /// Above every count that the benchmark opens, so that it measures cost and not refusal.
 const COUNT_MAX: usize = 16_384;
 
+/// Servers take turns: a connection may rest for longer than the default grants.
+const IDLE_TIME: Duration = Duration::from_secs(600);
+
 fn main() -> emcp::Result<()> {
     let identity =
         Identity { name: "bench-host".into(), version: "0.1.0".into(), ..Identity::default() };
@@ -26,6 +30,7 @@ fn main() -> emcp::Result<()> {
         sessions: COUNT_MAX,
         listens: COUNT_MAX,
         requests_per_connection: u64::MAX,
+        idle_time: IDLE_TIME,
         ..Limits::default()
     };
     let server = Server::new(identity, Options::default(), limits)?;

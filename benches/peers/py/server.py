@@ -74,7 +74,7 @@ def main():
     listener.listen(1024)
     # Peers take turns: a connection may rest for longer than the 5 s that uvicorn grants.
     config = uvicorn.Config(
-        application, log_level="error", access_log=False, timeout_keep_alive=75
+        application, log_level="error", access_log=False, timeout_keep_alive=600
     )
     print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
     uvicorn.Server(config).run(sockets=[listener])

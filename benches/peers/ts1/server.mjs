@@ -60,7 +60,8 @@ const http = createServer(async (request, response) => {
   }
   await transport.handleRequest(request, response);
 });
-http.keepAliveTimeout = 75_000;
+// Peers take turns: a connection may rest for longer than the default grants.
+http.keepAliveTimeout = 600_000;
 http.listen(0, '127.0.0.1', 1024, () => {
   console.log(`listening on http://127.0.0.1:${http.address().port}/mcp`);
 });

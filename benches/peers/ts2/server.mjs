@@ -39,7 +39,8 @@ function makeServer() {
 const responseMode = process.argv.includes('--json') ? 'json' : 'sse';
 const handler = toNodeHandler(createMcpHandler(makeServer, { responseMode, maxSubscriptions: 16384 }));
 const http = createServer((request, response) => handler(request, response));
-http.keepAliveTimeout = 75_000;
+// Peers take turns: a connection may rest for longer than the default grants.
+http.keepAliveTimeout = 600_000;
 http.listen(0, '127.0.0.1', 1024, () => {
   console.log(`listening on http://127.0.0.1:${http.address().port}/mcp`);
 });
