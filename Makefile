@@ -1,7 +1,8 @@
 # make            builds the library and the example programs
 # make run        serves this machine's metrics on 127.0.0.1:19990 (PORT= overrides)
 # make test       runs every check; needs Rust, a C compiler, make, node and python, fetches the rest
-# make bench      measures CPU and memory per call and per idle client
+# make bench      measures emcp beside other SDKs and a bare floor; bench-quick in a minute, alone
+# make instructions  compares instructions per exchange with the recorded ones
 # make install    DESTDIR= PREFIX=/usr/local
 # Parts of test:  lint  deny  test-rust  fuzz-smoke  test-websocket  test-c  conformance  test-clients
 #                 test-apps  test-hosts
@@ -31,7 +32,7 @@ SYSTEM_LIBS := -pthread -ldl -lm
 
 PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 
-.PHONY: all lib run test lint deny test-rust test-clients conformance conformance-suite bench header install clean
+.PHONY: all lib run test lint deny test-rust test-clients conformance conformance-suite header install clean
 all: lib $(PROGRAMS)
 
 lib:
@@ -65,6 +66,7 @@ include tests/c/tests.mk
 include tests/apps/apps.mk
 include tests/hosts/hosts.mk
 include tests/hosts/conformance_mhd.mk
+include benches/bench.mk
 include integrations/collectd/collectd.mk
 include fuzz/fuzz.mk
 include tests/autobahn/autobahn.mk
@@ -97,8 +99,9 @@ $(BUILD)/deny/bin/cargo-deny:
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path tests/clients/rmcp/Cargo.toml --check
-	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	for package in fuzz tests/clients/rmcp $(BENCH_RUST_PEERS); do \
+	  $(CARGO) fmt --manifest-path $$package/Cargo.toml --check || exit 1; \
+	done
 	$(CARGO) clippy --workspace --all-targets $(FEATURE_FLAGS) -- -D warnings
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --locked --target-dir target \
@@ -139,12 +142,6 @@ conformance-suite:
 
 test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host | valgrind-present
 	CARGO="$(CARGO)" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
-
-# The C host shows the C layer and the pool; the Rust one adds a tool that runs inline.
-bench: $(BUILD)/conformance-host
-	$(CARGO) build --release --example bench_host
-	EMCP_BENCH_HOST=$(abspath $(BUILD)/conformance-host):$(abspath target/release/examples/bench_host) \
-	  $(CARGO) bench --bench exchange
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test -p emcp-ffi --test header

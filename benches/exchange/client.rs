@@ -1,10 +1,12 @@
-//! A client that costs little: one socket, HTTP/1.1 or WebSocket on it, no allocation it can spare.
+//! A client that costs little: one socket, HTTP/1.1 or WebSocket on it.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-use smol::Async;
-use smol::io::{AsyncReadExt, AsyncWriteExt};
+use crate::framing;
+use crate::server::Address;
 
 /// What every legacy session starts with.
 const INITIALIZE: &str = concat!(
@@ -14,164 +16,230 @@ const INITIALIZE: &str = concat!(
 );
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
-/// Any key does on loopback; frames are masked with it because RFC 6455 section 5.3 says so.
+/// What a request of 2026-07-28 says about itself.
+pub(crate) const MODERN_CLAIMS: &str = concat!(
+    r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+    r#""io.modelcontextprotocol/clientCapabilities":{},"#,
+    r#""io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}"#
+);
+
+/// Any key does on loopback; frames are masked with it because RFC 6455 section 5.3 says so. The
+/// floor knows the answer to this one only.
+const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// One connection and what has been read from it too early.
+/// How the server's notifications begin.
+const NOTIFICATION: &[u8] = br#"{"jsonrpc":"2.0","method""#;
+
+/// Longest time for one answer. One that takes longer hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes to read at once.
+const READ_SIZE: usize = 32 * 1024;
+
+/// One connection and what has been read from it.
 pub(crate) struct Connection {
-    stream: Async<TcpStream>,
+    stream: BufReader<TcpStream>,
+    /// What every request begins with.
+    target: String,
+    host: String,
+    is_websocket: bool,
     buffer: Vec<u8>,
 }
 
-/// One HTTP response.
-pub(crate) struct Response {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
-
 impl Connection {
-    pub(crate) async fn open(port: u16) -> io::Result<Connection> {
-        let stream = Async::<TcpStream>::connect((Ipv4Addr::LOCALHOST, port)).await?;
-        stream.get_ref().set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
+    pub(crate) fn open(address: &Address) -> io::Result<Connection> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, address.port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Connection {
+            stream: BufReader::with_capacity(READ_SIZE, stream),
+            target: address.path.clone(),
+            host: format!("127.0.0.1:{}", address.port),
+            is_websocket: false,
+            buffer: Vec::new(),
+        })
     }
 
-    /// Opens a legacy session and returns the header that names it.
-    pub(crate) async fn open_session(&mut self) -> io::Result<String> {
-        let answer = self.post("", INITIALIZE).await?;
-        let id = answer.header("mcp-session-id").ok_or_else(|| unexpected(&answer.head))?;
-        let header = format!("Mcp-Session-Id: {id}\r\nMCP-Protocol-Version: 2025-11-25\r\n");
-        self.post(&header, INITIALIZED).await?;
-        Ok(header)
+    /// Opens a legacy session and returns the header fields of its requests.
+    pub(crate) fn open_session(&mut self) -> io::Result<String> {
+        let response = self.post("", INITIALIZE)?;
+        let mut fields = String::from("MCP-Protocol-Version: 2025-11-25\r\n");
+        if let Some(id) = response.session {
+            fields.push_str(&format!("Mcp-Session-Id: {id}\r\n"));
+        }
+        self.post(&fields, INITIALIZED)?;
+        Ok(fields)
     }
 
     /// Upgrades to WebSocket and shakes hands as a legacy client.
-    pub(crate) async fn open_websocket(&mut self) -> io::Result<()> {
-        let request = "GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
-                       Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        self.stream.write_all(request.as_bytes()).await?;
-        let head = self.read_head().await?;
-        if !head.starts_with("HTTP/1.1 101 ") {
-            return Err(unexpected(&head));
-        }
-        self.send_text(INITIALIZE).await?;
-        self.receive_text().await?;
-        self.send_text(INITIALIZED).await
-    }
-
-    /// Opens an SSE stream with a GET and waits for its head and first bytes, if any are due.
-    pub(crate) async fn open_stream(&mut self, header: &str) -> io::Result<()> {
+    pub(crate) fn open_websocket(&mut self) -> io::Result<()> {
         let request = format!(
-            "GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{header}\r\n"
+            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n\
+             Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n\r\n",
+            self.target, self.host
         );
-        self.stream.write_all(request.as_bytes()).await?;
-        let head = self.read_head().await?;
-        let is_stream = head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream");
-        if is_stream { Ok(()) } else { Err(unexpected(&head)) }
+        self.send(request.as_bytes())?;
+        let head = self.wait_for_head()?;
+        if head.status != 101 {
+            return Err(unexpected(head.status));
+        }
+        self.is_websocket = true;
+        self.send(&self.request("", INITIALIZE))?;
+        self.wait()?;
+        self.send(&self.request("", INITIALIZED))
     }
 
-    /// Posts one message and reads the answer, whose length must be announced.
-    pub(crate) async fn post(&mut self, header: &str, message: &str) -> io::Result<Response> {
+    /// Opens the stream of a GET and waits for its head.
+    pub(crate) fn open_get_stream(&mut self, fields: &str) -> io::Result<()> {
         let request = format!(
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\n{header}Content-Length: {}\r\n\r\n\
-             {message}",
-            message.len()
+            "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{fields}\r\n",
+            self.target, self.host
         );
-        self.stream.write_all(request.as_bytes()).await?;
-        let head = self.read_head().await?;
-        let mut answer = Response { head, body: Vec::new() };
-        if !answer.head.starts_with("HTTP/1.1 2") {
-            return Err(unexpected(&answer.head));
-        }
-        let length = answer.header("content-length").and_then(|text| text.parse().ok());
-        let length: usize = length.ok_or_else(|| unexpected(&answer.head))?;
-        self.fill(length).await?;
-        answer.body = self.buffer.drain(..length).collect();
-        Ok(answer)
+        self.send(request.as_bytes())?;
+        self.wait_for_stream()
     }
 
-    /// Sends one text message.
-    pub(crate) async fn send_text(&mut self, text: &str) -> io::Result<()> {
-        let mut frame = vec![0x81];
-        match u16::try_from(text.len()) {
-            Ok(length @ 0..126) => frame.push(0x80 | length as u8),
-            Ok(length) => {
-                frame.push(0x80 | 126);
-                frame.extend(length.to_be_bytes());
-            }
-            Err(_) => return Err(io::Error::other("the benchmark sends short messages only")),
-        }
-        frame.extend(MASK);
-        frame.extend(text.bytes().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.stream.write_all(&frame).await
-    }
-
-    /// Reads one text message, which must come in one frame.
-    pub(crate) async fn receive_text(&mut self) -> io::Result<Vec<u8>> {
-        self.fill(2).await?;
-        let (kind, short) = (self.buffer[0], self.buffer[1]);
-        let (start, length) = match short {
-            0..126 => (2, usize::from(short)),
-            126 => {
-                self.fill(4).await?;
-                (4, usize::from(u16::from_be_bytes([self.buffer[2], self.buffer[3]])))
-            }
-            _ => return Err(io::Error::other("the answer is masked or long")),
-        };
-        if kind != 0x81 {
-            return Err(io::Error::other(format!("frame of kind {kind:#x}, not a text")));
-        }
-        self.fill(start + length).await?;
-        let text = self.buffer[start..start + length].to_vec();
-        self.buffer.drain(..start + length);
-        Ok(text)
-    }
-
-    async fn read_head(&mut self) -> io::Result<String> {
-        loop {
-            if let Some(at) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                let head = self.buffer.drain(..at + 4).collect();
-                return String::from_utf8(head).map_err(io::Error::other);
-            }
-            self.fill(self.buffer.len() + 1).await?;
-        }
-    }
-
-    /// Reads until `length` bytes are buffered.
-    async fn fill(&mut self, length: usize) -> io::Result<()> {
-        let mut bytes = [0; 4096];
-        while self.buffer.len() < length {
-            match self.stream.read(&mut bytes).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.buffer.extend_from_slice(&bytes[..read]),
-            }
+    /// Opens a stream of `subscriptions/listen` and waits for its acknowledgement.
+    pub(crate) fn open_listen_stream(&mut self) -> io::Result<()> {
+        let message = format!(
+            concat!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","#,
+                r#""params":{{"notifications":{{"toolsListChanged":true}},{}}}}}"#
+            ),
+            MODERN_CLAIMS
+        );
+        let request = self.request(&modern_fields("subscriptions/listen", None), &message);
+        self.send(&request)?;
+        self.wait_for_stream()?;
+        while !self.buffer.windows(5).any(|bytes| bytes == b"data:") {
+            self.read()?;
         }
         Ok(())
     }
-}
 
-impl Response {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    /// Posts one message and waits for its response.
+    pub(crate) fn post(&mut self, fields: &str, message: &str) -> io::Result<framing::Response> {
+        self.send(&self.request(fields, message))?;
+        loop {
+            if let Some(response) = self.take_response()? {
+                return Ok(response);
+            }
+            self.read()?;
+        }
+    }
+
+    /// One message as it goes onto the wire; `fields` are those of an HTTP request.
+    pub(crate) fn request(&self, fields: &str, message: &str) -> Vec<u8> {
+        if self.is_websocket {
+            return masked(message);
+        }
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\n{fields}Content-Length: {}\r\n\r\n",
+            self.target,
+            self.host,
+            message.len()
+        );
+        [head.as_bytes(), message.as_bytes()].concat()
+    }
+
+    pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(request)
+    }
+
+    /// Reads once. Blocks, unless there is something to read.
+    pub(crate) fn read(&mut self) -> io::Result<()> {
+        let bytes = self.stream.fill_buf()?;
+        let read = bytes.len();
+        self.buffer.extend_from_slice(bytes);
+        self.stream.consume(read);
+        if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// Takes the next answer, if all of it has been read. Notifications are left out: a changed list
+    /// is announced whenever it suits the server.
+    pub(crate) fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if !self.is_websocket {
+            return Ok(self.take_response()?.map(|response| response.message));
+        }
+        while let Some((is_text, place)) = framing::frame(&self.buffer)? {
+            let text = self.buffer[place.clone()].to_vec();
+            self.buffer.drain(..place.end);
+            if is_text && !text.starts_with(NOTIFICATION) {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the next answer.
+    pub(crate) fn wait(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(answer) = self.take()? {
+                return Ok(answer);
+            }
+            self.read()?;
+        }
+    }
+
+    fn take_response(&mut self) -> io::Result<Option<framing::Response>> {
+        let Some(response) = framing::response(&self.buffer)? else { return Ok(None) };
+        self.buffer.drain(..response.end);
+        if (200..300).contains(&response.status) {
+            return Ok(Some(response));
+        }
+        let text = String::from_utf8_lossy(&response.message).into_owned();
+        Err(io::Error::other(format!("status {}: {text}", response.status)))
+    }
+
+    fn wait_for_stream(&mut self) -> io::Result<()> {
+        let head = self.wait_for_head()?;
+        if head.status == 200 && head.is_stream { Ok(()) } else { Err(unexpected(head.status)) }
+    }
+
+    fn wait_for_head(&mut self) -> io::Result<framing::Head> {
+        loop {
+            if let Some(head) = framing::head(&self.buffer)? {
+                self.buffer.drain(..head.len);
+                return Ok(head);
+            }
+            self.read()?;
+        }
     }
 }
 
-/// Tells whether the host lists `tool`.
-pub(crate) fn has_tool(port: u16, tool: &str) -> io::Result<bool> {
-    smol::block_on(async {
-        let mut connection = Connection::open(port).await?;
-        let session = connection.open_session().await?;
-        let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-        let answer: serde_json::Value =
-            serde_json::from_slice(&connection.post(&session, list).await?.body)?;
-        let tools = answer["result"]["tools"].as_array();
-        Ok(tools.is_some_and(|tools| tools.iter().any(|found| found["name"] == tool)))
-    })
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.get_ref().as_fd()
+    }
 }
 
-fn unexpected(head: &str) -> io::Error {
-    io::Error::other(format!("unexpected answer: {}", head.lines().next().unwrap_or_default()))
+/// The header fields of a request of 2026-07-28.
+pub(crate) fn modern_fields(method: &str, name: Option<&str>) -> String {
+    let mut fields = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n");
+    if let Some(name) = name {
+        fields.push_str(&format!("Mcp-Name: {name}\r\n"));
+    }
+    fields
+}
+
+/// One text frame; the benchmark sends short messages only.
+fn masked(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..126) => frame.push(0x80 | length),
+        _ => {
+            frame.push(0x80 | 126);
+            frame.extend((text.len() as u16).to_be_bytes());
+        }
+    }
+    frame.extend(MASK);
+    frame.extend(text.bytes().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+fn unexpected(status: u16) -> io::Error {
+    io::Error::other(format!("status {status} instead of a stream or an upgrade"))
 }

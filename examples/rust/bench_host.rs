@@ -1,19 +1,49 @@
-//! The host that `make bench` measures when it asks for Rust: one small tool on the worker pool,
-//! the same tool on the I/O thread, until standard input ends or SIGTERM comes.
+//! The host that `make bench` and `make instructions` measure: `text` and `series` run on the I/O
+//! thread, `text_on_worker` on the pool, and the other tools are there to be listed. Serves until
+//! standard input ends or SIGTERM comes.
 
-use emcp::{Call, Identity, Limits, Options, Server, Tool, ToolFlags, ToolResult};
+use std::fmt::Write;
+use std::time::Duration;
+
+use emcp::{
+    Call, Identity, Limits, Options, Param, ParamKind, Server, Tool, ToolFlags, ToolResult,
+};
+
+/// Tools in the list.
+const TOOLS: usize = 50;
+
+/// Values that `series` answers with: about 4 KB.
+const POINTS: usize = 150;
+
+/// Above every count that the benchmark opens, so that it measures cost and not refusal.
+const COUNT_MAX: usize = 16_384;
+
+/// Servers take turns: a connection may rest for longer than the default grants.
+const IDLE_TIME: Duration = Duration::from_secs(600);
 
 fn main() -> emcp::Result<()> {
     let identity =
         Identity { name: "bench-host".into(), version: "0.1.0".into(), ..Identity::default() };
-    // Above every count that the benchmark opens, so that it measures cost and not refusal.
-    let limits = Limits { sessions: 4096, requests_per_connection: u64::MAX, ..Limits::default() };
+    let limits = Limits {
+        connections: COUNT_MAX,
+        streams: COUNT_MAX,
+        sessions: COUNT_MAX,
+        listens: COUNT_MAX,
+        requests_per_connection: u64::MAX,
+        idle_time: IDLE_TIME,
+        ..Limits::default()
+    };
     let server = Server::new(identity, Options::default(), limits)?;
-    let pool = Tool::new("test_simple_text")?.description("Answers from a worker.");
-    server.add_tool(pool, answer)?;
-    let inline = Tool::new("bench_inline")?.description("Answers from the I/O thread.");
-    let flags = ToolFlags { inline: true, ..ToolFlags::default() };
-    server.add_tool(inline.flags(flags), answer)?;
+    let inline = ToolFlags { inline: true, ..ToolFlags::default() };
+    server.add_tool(tool("text", "Answers with a short text.")?.flags(inline), text)?;
+    let about = "Answers with the last values of a metric.";
+    server.add_tool(tool("series", about)?.flags(inline), series)?;
+    let about = "Answers with a short text, from a worker.";
+    server.add_tool(tool("text_on_worker", about)?, text)?;
+    for n in 4..=TOOLS {
+        let about = format!("Is tool {n} of a daemon that has many.");
+        server.add_tool(tool(&format!("tool_{n:02}"), &about)?, text)?;
+    }
     server.listen("tcp:127.0.0.1:0")?;
     server.start()?;
     println!("listening on http://{}/mcp", server.addresses()[0]);
@@ -21,6 +51,27 @@ fn main() -> emcp::Result<()> {
     server.stop()
 }
 
-fn answer(call: Call) {
+fn tool(name: &str, description: &str) -> emcp::Result<Tool> {
+    let metric = Param::new("metric", ParamKind::String).description("Which metric");
+    let points = Param::new("points", ParamKind::Integer).description("How many values");
+    Tool::new(name)?.description(description).params(&[metric, points.range(1.0, 1000.0)])
+}
+
+fn text(call: Call) {
     call.reply(ToolResult::text("This is a simple text response for testing."));
+}
+
+fn series(call: Call) {
+    let mut json = String::from(r#"{"metric":"cpu.total.busy","points":["#);
+    for i in 0..POINTS {
+        let comma = if i == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(json, r#"{comma}{{"t":{},"v":{}.5}}"#, 1_764_300_000 + 10 * i, 10 + i);
+    }
+    json.push_str("]}");
+    let mut result = ToolResult::default();
+    match result.set_structured(&json) {
+        Ok(()) => call.reply(result),
+        Err(error) => call.fail(error.to_string()),
+    };
 }

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Builds one peer of the benchmark: build.sh NAME build/bench
+#
+# Everything goes into that folder, the program that the benchmark starts into its folder `servers`.
+# A peer whose sources and pins have not changed since is left as it is: the stamp is written last.
+set -euo pipefail
+
+name=${1:?usage: build.sh NAME FOLDER}
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "${2:?usage: build.sh NAME FOLDER}/servers/stripped"
+into=$(cd "$2" && pwd)
+program="$into/servers/$name"
+
+# A server in Rust, from its own lock file.
+build_rust() {
+    "${CARGO:-cargo}" build --release --locked --manifest-path "$here/$name/Cargo.toml" \
+        --target-dir "$into/cargo"
+    ln -sf "$into/cargo/release/peer-$name" "$program"
+    strip -o "$into/servers/stripped/$name" "$program"
+}
+
+build_node() {
+    mkdir -p "$into/$name"
+    cp "$here/$name"/{package.json,package-lock.json,server.mjs} "$into/$name/"
+    (cd "$into/$name" && npm ci --no-audit --no-fund --loglevel=error)
+    # exec: the benchmark reads the clock of the process that it has started.
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/$name/node_modules/.bin/node" \
+        "$into/$name/server.mjs" >"$program"
+    chmod +x "$program"
+}
+
+# Lets `python3 -m venv` without ensurepip (Debian splits it off) fall back to virtualenv.
+make_venv() {
+    python3 -m venv "$1" >/dev/null 2>&1 && return
+    rm -rf "$1"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --target "$into/virtualenv" virtualenv==21.15.7
+    PYTHONPATH="$into/virtualenv" python3 -m virtualenv --quiet "$1"
+}
+
+build_python() {
+    rm -rf "${into:?}/$name"
+    make_venv "$into/$name"
+    "$into/$name/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --requirement "$here/py/requirements-${name#py}.txt"
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/$name/bin/python" "$here/py/server.py" \
+        >"$program"
+    chmod +x "$program"
+}
+
+case $name in
+    ts*) sources="$here/$name" build=build_node ;;
+    py*) sources="$here/py" build=build_python ;;
+    *) sources="$here/$name" build=build_rust ;;
+esac
+# Where the sources are counts too: the Python peers run from there.
+stamp=$({ echo "$sources"; cat "$0" "$here/answers.rs"; find "$sources" -name target -prune -o \
+    -type f -print | sort | xargs cat; } | cksum)
+[ -e "$program" ] && [ "$(cat "$into/$name.stamp" 2>/dev/null)" = "$stamp" ] && exit 0
+
+echo "building the peer $name" >&2
+rm -f "$program"
+# Not in an `if` or `||`, where set -e would not stop a build that fails half way.
+$build >"$into/$name.log" 2>&1
+echo "$stamp" >"$into/$name.stamp"
