@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::json::push_raw_member;
+use crate::json::push_string;
 
 /// What stands for a hidden value.
 const STARS: &str = r#""***""#;
@@ -59,7 +59,13 @@ impl Hidden {
         let mut out = String::from("{");
         for (name, value) in members {
             let is_hidden = names.iter().any(|hidden| *hidden == *name);
-            push_raw_member(&mut out, &name, if is_hidden { STARS } else { value.get() });
+            if out.len() > 1 {
+                out.push(',');
+            }
+            // A name of the client's may need escapes.
+            push_string(&mut out, &name);
+            out.push(':');
+            out.push_str(if is_hidden { STARS } else { value.get() });
         }
         out.push('}');
         Cow::Owned(out)

@@ -9,6 +9,7 @@ mod http;
 pub(crate) mod issuer;
 pub(crate) mod keyed;
 pub(crate) mod message;
+pub(crate) mod open;
 pub(crate) mod pull;
 mod schema;
 mod session;
