@@ -605,8 +605,8 @@ int32_t emcp_keys_forget(emcp_server *server, const char *principal);
 
 /* With emcp_oauth_set() the server is an OAuth 2.1 resource server: "Authorization: Bearer TOKEN"
  * lets in whom an issuer that the program trusts vouches for, beside the keys. Tokens are signed
- * JSON Web Tokens; emcp checks signature, issuer, audience, times and scopes of each request and of
- * each message of an open WebSocket. It opens no connection: the program fetches the keys of the
+ * JSON Web Tokens; emcp checks signature, issuer, audience, times and scopes of each request, and
+ * ends streams and WebSockets with the token that has opened them. It opens no connection: the program fetches the keys of the
  * issuer (its "jwks_uri"), now and then and when the hook `jwks_wanted` is called, and passes them
  * to emcp_oauth_jwks().
  *
@@ -668,10 +668,10 @@ typedef struct emcp_oauth {
  *
  * From here on every request, upgrade and peer needs a token or a key, also after NULL. Keys of
  * issuers that stay are kept. When the rules have changed, and not only what clients are told, who
- * came in by the old ones must come again.
+ * came in by the old ones must come again: streams and WebSockets end.
  *
  * What has the form of a token in "Authorization", three parts of base64url between dots, is never
- * compared with keys.
+ * compared with keys, nor is `check_key` asked about it.
  *
  * Returns EMCP_OK; EMCP_E_INVALID, EMCP_E_EXISTS or EMCP_E_LIMIT for a wrong member;
  * EMCP_E_STATE when the library was built without tokens; EMCP_E_ABI.   Since 0.1 */
@@ -680,9 +680,9 @@ int32_t emcp_oauth_set(emcp_server *server, const emcp_oauth *oauth);
 /* Trusts the keys of `issuer` in a JSON Web Key Set (RFC 7517) of `len` bytes, in the place of
  * those before; NULL: of the only issuer. At any time, also inside the hook `jwks_wanted`.
  *
- * Keys that stay are not touched. Who came in by one that has gone must come again, with a WebSocket
- * from its next message on. Keys that should sign nothing are ignored, and the log says why: for
- * encryption, with weak or unknown parameters, shared secrets, private ones.
+ * Keys that stay are not touched. Who came in by one that has gone must come again: streams and
+ * WebSockets end. Keys that should sign nothing are ignored, and the log says why: for encryption,
+ * with weak or unknown parameters, shared secrets, private ones.
  *
  * Returns how many keys are trusted; EMCP_E_INVALID when the text is no set, larger than 256 KiB,
  * has keys and none that can be used, or NULL could mean several issuers; EMCP_E_NOT_FOUND for an

@@ -1,4 +1,4 @@
-//! What is open and must end with the key that has opened it.
+//! What is open and must end with the key or token that has opened it.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime};
@@ -8,11 +8,11 @@ use crate::sync::lock;
 
 /// A stream, or a WebSocket.
 pub(crate) trait Channel: Send + Sync {
-    /// Ends it, because its key does not let anybody in any more. Harmless when it has ended.
+    /// Ends it, because its key or token lets nobody in any more. Harmless when it has ended.
     fn end(&self);
 }
 
-/// The channels of one server that were opened with a key.
+/// The channels of one server that were opened with a key or a token.
 #[derive(Default)]
 pub(super) struct Channels(Mutex<Vec<Open>>);
 
@@ -31,7 +31,7 @@ impl Channels {
         open.push(Open { pass, channel });
     }
 
-    /// Ends those whose key is not valid. Tells how long it takes until the next one expires, zero
+    /// Ends those whose key or token is not valid. Tells how long it takes until the next one expires, zero
     /// to `longest`; `None` when no channel is open.
     pub(super) fn sweep(&self, now: SystemTime, longest: Duration) -> Option<Duration> {
         let mut ending = Vec::new();

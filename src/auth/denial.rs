@@ -22,6 +22,8 @@ pub(crate) enum Denial {
     Unchecked,
     /// The token lets nobody in.
     Token(Fault),
+    /// It was taken back, or its time was over, before the request was answered.
+    Ended,
 }
 
 impl Denial {
@@ -34,7 +36,8 @@ impl Denial {
             | Denial::NoToken
             | Denial::Unknown
             | Denial::Expired
-            | Denial::Token(_) => StatusCode::Unauthorized,
+            | Denial::Token(_)
+            | Denial::Ended => StatusCode::Unauthorized,
         }
     }
 
@@ -57,6 +60,7 @@ impl Denial {
             Denial::Ambiguous => "the request carries two different keys: send one",
             Denial::Unchecked => "this key could not be checked in time: try again later",
             Denial::Token(fault) => fault.reason(),
+            Denial::Ended => "the key or token is not valid any more: get another one",
         }
     }
 
@@ -65,7 +69,9 @@ impl Denial {
         match self {
             Denial::Missing | Denial::NoToken | Denial::Unchecked => None,
             Denial::Token(Fault::Scope) => Some("insufficient_scope"),
-            Denial::Unknown | Denial::Expired | Denial::Token(_) => Some("invalid_token"),
+            Denial::Unknown | Denial::Expired | Denial::Token(_) | Denial::Ended => {
+                Some("invalid_token")
+            }
             Denial::Ambiguous => Some("invalid_request"),
         }
     }
@@ -79,6 +85,7 @@ impl Denial {
             Denial::Ambiguous => "refused, two different keys",
             Denial::Unchecked => "refused, the key was not checked in time",
             Denial::Token(fault) => fault.for_log(),
+            Denial::Ended => "ended with its key or token",
         }
     }
 
@@ -87,7 +94,9 @@ impl Denial {
             Denial::Missing | Denial::NoToken => &counters.auth_missing,
             Denial::Expired | Denial::Token(Fault::Expired) => &counters.auth_expired,
             Denial::Token(Fault::Scope) => &counters.scopes_refused,
-            Denial::Unknown | Denial::Ambiguous | Denial::Token(_) => &counters.auth_refused,
+            Denial::Unknown | Denial::Ambiguous | Denial::Token(_) | Denial::Ended => {
+                &counters.auth_refused
+            }
             Denial::Unchecked => &counters.auth_unchecked,
         }
     }

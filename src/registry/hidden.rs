@@ -59,10 +59,10 @@ impl Hidden {
         let mut out = String::from("{");
         for (name, value) in members {
             let is_hidden = names.iter().any(|hidden| *hidden == *name);
-            if !out.ends_with('{') {
+            if out.len() > 1 {
                 out.push(',');
             }
-            // The client's word, unlike the keys that emcp writes.
+            // A name of the client's may need escapes.
             push_string(&mut out, &name);
             out.push(':');
             out.push_str(if is_hidden { STARS } else { value.get() });

@@ -28,7 +28,7 @@ impl Server {
     ///
     /// The server opens no connection: the host fetches the set from the `jwks_uri` of the issuer,
     /// now and then and when [`Hooks::jwks_wanted`](crate::Hooks::jwks_wanted) is called. Keys that
-    /// stay are not touched; who came in by one that has gone must come again.
+    /// stay are not touched; who came in by one that has gone must come again, and what is open ends.
     ///
     /// Keys that should sign nothing are ignored: for encryption, with a weak or unknown parameter,
     /// shared secrets, private ones. The report and the log name them.

@@ -4,10 +4,15 @@
 use http_types::{Response, StatusCode};
 
 use crate::auth::{Denial, Fault, Lack, Metadata};
+use crate::core::Core;
 use crate::http::response::{RETRY_SECS, set_header, text};
 
 /// The answer to a request without the right key or token.
-pub(super) fn denied(denial: Denial, server_name: &str, metadata: Option<&Metadata>) -> Response {
+pub(super) fn refusal(core: &Core, denial: Denial) -> Response {
+    denied(denial, core.identity.name(), core.auth.metadata().as_deref())
+}
+
+fn denied(denial: Denial, server_name: &str, metadata: Option<&Metadata>) -> Response {
     // For people: a JSON-RPC error would say that the message had been read.
     let mut response = text(denial.status(), denial.reason());
     if denial == Denial::Unchecked {

@@ -164,10 +164,7 @@ impl Service for Endpoint {
         };
         let core = self.core.clone();
         let conclude = move |checked: std::result::Result<Peer, Denial>| {
-            let admitted = checked.map_err(|denial| {
-                let metadata = core.auth.metadata();
-                challenge::denied(denial, core.identity.name(), metadata.as_deref())
-            });
+            let admitted = checked.map_err(|denial| challenge::refusal(&core, denial));
             admitted.and_then(|peer| form.map(|()| peer)).map_err(|mut response| {
                 cors::allow(&mut response, grant.as_ref());
                 response

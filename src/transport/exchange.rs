@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use http_types::{Response, StatusCode};
 
 use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::{challenge, revoked};
-use crate::auth::Lack;
+use crate::auth::{Denial, Lack};
 use crate::core::Core;
 use crate::env::Env;
 use crate::http::Final;
@@ -48,6 +48,9 @@ pub(super) struct Exchange {
     order: Mutex<()>,
     /// What its caller lacks, as the challenge of the answer; set before the answer is queued.
     challenge: OnceLock<String>,
+    /// Where the key or token that it may end with is from. Weak: the host may keep a call, and the
+    /// way back of its answer, longer than the server.
+    admitted_by: OnceLock<Weak<Core>>,
 }
 
 struct Resumable {
@@ -96,11 +99,14 @@ impl Exchange {
             streaming,
             order: Mutex::default(),
             challenge: OnceLock::new(),
+            admitted_by: OnceLock::new(),
         })
     }
 
     /// Has the exchange end when the key or token of `peer` lets nobody in any more.
-    pub(super) fn end_with_key(&self, core: &Core, peer: &Peer) {
+    pub(super) fn end_with_pass(&self, core: &Arc<Core>, peer: &Peer) {
+        // Set once: an exchange has one request.
+        let _ = self.admitted_by.set(Arc::downgrade(core));
         revoked::watch(core, peer, &self.outbox);
     }
 
@@ -153,7 +159,7 @@ impl Exchange {
                 Some(Ok(frame)) if self.hold(&mut slot) => break Some(frame),
                 // No stream is free: the notification is lost, the answer will come as JSON.
                 Some(Ok(_)) => self.env.counters.notifications_dropped.up(),
-                Some(Err(why)) => return closed(why).into(),
+                Some(Err(why)) => return self.closed(why).into(),
                 // A silent call of many seconds: a stream with comments keeps proxies patient.
                 None if self.form != Form::Json && self.hold(&mut slot) => {
                     self.start_streaming();
@@ -203,6 +209,20 @@ impl Exchange {
             _ if self.challenge.get().is_some() => StatusCode::Forbidden,
             true => modern_status(error),
             false => StatusCode::Ok,
+        }
+    }
+
+    /// The answer when there will be none.
+    fn closed(&self, why: Close) -> Response {
+        match why {
+            // Cancelled by its own client, which no longer reads the answer.
+            Close::Done => response(StatusCode::Accepted),
+            Close::Session => text(StatusCode::NotFound, "the session has ended"),
+            Close::Revoked => match self.admitted_by.get().and_then(Weak::upgrade) {
+                Some(core) => challenge::refusal(&core, Denial::Ended),
+                None => text(StatusCode::ServiceUnavailable, STOPPING),
+            },
+            Close::Shutdown | Close::Overflow => text(StatusCode::ServiceUnavailable, STOPPING),
         }
     }
 
@@ -323,16 +343,6 @@ pub(super) fn modern_status(error: Option<i32>) -> StatusCode {
             | code::UNSUPPORTED_VERSION,
         ) => StatusCode::BadRequest,
         _ => StatusCode::Ok,
-    }
-}
-
-fn closed(why: Close) -> Response {
-    match why {
-        // Cancelled by its own client, which no longer reads the answer.
-        Close::Done => response(StatusCode::Accepted),
-        Close::Session => text(StatusCode::NotFound, "the session has ended"),
-        Close::Revoked => text(StatusCode::Unauthorized, "the key or token is not valid any more"),
-        Close::Shutdown | Close::Overflow => text(StatusCode::ServiceUnavailable, STOPPING),
     }
 }
 

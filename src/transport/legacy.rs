@@ -76,7 +76,7 @@ pub(super) fn post(
         return Outcome::respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
-    exchange.end_with_key(core, &incoming.peer);
+    exchange.end_with_pass(core, &incoming.peer);
     message::take(core, &session, message, meta, &Origin::post(incoming, exchange.clone()));
     answer::conclude_legacy(exchange)
 }
@@ -111,7 +111,7 @@ pub(super) fn batch(
         return Outcome::respond(response(StatusCode::Accepted));
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
-    exchange.end_with_key(core, &incoming.peer);
+    exchange.end_with_pass(core, &incoming.peer);
     Batch::run(core, &session, items, &Origin::post(incoming, exchange.clone()));
     answer::conclude_legacy(exchange)
 }

@@ -45,7 +45,7 @@ pub(super) fn post(
     }
     let form = if is_listen { Form::Stream } else { form };
     let exchange = Exchange::modern(&core.env, form);
-    exchange.end_with_key(core, &incoming.peer);
+    exchange.end_with_pass(core, &incoming.peer);
     let scope: Arc<InFlight> = Arc::default();
     let request = Request {
         id,

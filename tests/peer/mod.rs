@@ -9,6 +9,7 @@ mod http;
 pub(crate) mod issuer;
 pub(crate) mod keyed;
 pub(crate) mod message;
+pub(crate) mod open;
 #[cfg(feature = "tls")]
 pub(crate) mod pki;
 pub(crate) mod pull;
