@@ -109,9 +109,9 @@ lint:
 
 # What also passes where the host's one thread runs everything. The other tests have tool functions
 # that wait for what happens meanwhile.
-HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras batches cancellation \
-  hostile_replies hostile_requests isolation list_changed modern oauth pre_checks replies resource_uris \
-  sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket
+HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras auth_streams batches cancellation \
+  check_key hostile_replies hostile_requests isolation list_changed modern oauth oauth_streams pre_checks \
+  replies resource_uris sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket
 
 # What is done once more with every connection under TLS, and the tests of TLS itself.
 UNDER_TLS_TESTS := cancellation replies sse transcripts unfinished websocket

@@ -398,6 +398,14 @@ fn a_scope_that_everybody_needs() {
         "{answer:?}"
     );
     assert_eq!(modern(&keyed, ANN, SCOPED).0, 200, "keys have scopes of their own");
+    // A page hears it too.
+    let auth = bearer(&issuer.token("ES256"));
+    let page = [("Authorization", &*auth), ("Origin", "http://localhost:6274")];
+    let refused = keyed.host.bare("GET", "/mcp", &page).response();
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.header("access-control-allow-origin"), Some("http://localhost:6274"));
+    let exposed = refused.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("www-authenticate"), "{exposed}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Grant {
         response.into()
     }
 
-    fn apply(&self, response: &mut Response) {
+    pub(super) fn apply(&self, response: &mut Response) {
         set_header(response, "access-control-allow-origin", &self.0);
         let has_challenge = response.header("www-authenticate").is_some();
         let more = if has_challenge { ", www-authenticate" } else { "" };

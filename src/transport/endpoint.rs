@@ -165,8 +165,9 @@ impl Service for Endpoint {
         let core = self.core.clone();
         let conclude = move |checked: std::result::Result<Peer, Denial>| {
             let admitted = checked.map_err(|denial| challenge::refusal(&core, denial));
+            // The page is from an allowed origin: it may read a 403 too, which says what it lacks.
             admitted.and_then(|peer| form.map(|()| peer)).map_err(|mut response| {
-                cors::allow(&mut response, grant.as_ref());
+                grant.iter().for_each(|grant| grant.apply(&mut response));
                 response
             })
         };
