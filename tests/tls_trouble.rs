@@ -131,6 +131,7 @@ fn a_stop_waits_for_no_handshake() {
 fn connections_above_their_limit_cost_no_handshake() {
     let secure = with_limits(Limits { connections: 1, ..Limits::default() });
     let _first = secure.shake(secure.pki.client(None, BOTH)).unwrap();
+    wait_until(|| secure.host.server.stats().tls_handshakes == 1);
     assert_eq!(until_end(&connect(&secure)), b"");
     let stats = secure.host.server.stats();
     assert_eq!((stats.tls_handshakes, stats.connections_refused), (1, 1));
