@@ -68,7 +68,8 @@ impl Twin {
 
     fn open(&mut self) {
         let outbox = self.outbox();
-        let number = self.streams.open(outbox.clone());
+        let number = self.streams.number();
+        self.streams.open(number, outbox.clone());
         assert!(number != STANDALONE && self.known.iter().all(|(known, _)| *known != number));
         self.known.push((number, Some(outbox)));
     }

@@ -50,13 +50,17 @@ impl Streams {
         Streams { env, state: Mutex::default() }
     }
 
-    /// Opens the stream of one request.
-    pub(crate) fn open(&self, outbox: Arc<Outbox>) -> u32 {
+    /// The number of the stream that the next request may open.
+    pub(crate) fn number(&self) -> u32 {
         let mut state = lock(&self.state);
         state.next_stream = state.next_stream.wrapping_add(1).max(STANDALONE + 1);
-        let number = state.next_stream;
-        state.live.insert(number, Stream { outbox: Some(outbox), finished: false });
-        number
+        state.next_stream
+    }
+
+    /// Opens the stream of one request under its number.
+    pub(crate) fn open(&self, number: u32, outbox: Arc<Outbox>) {
+        let stream = Stream { outbox: Some(outbox), finished: false };
+        lock(&self.state).live.insert(number, stream);
     }
 
     /// Opens or takes over the standalone stream. The newest connection wins: clients reconnect
@@ -205,6 +209,12 @@ mod tests {
         (Streams::new(env.clone()), env)
     }
 
+    fn open(streams: &Streams, env: &Arc<Env>) -> u32 {
+        let number = streams.number();
+        streams.open(number, outbox(env));
+        number
+    }
+
     fn outbox(env: &Arc<Env>) -> Arc<Outbox> {
         Outbox::new(env.clone(), WhenFull::DropNotifications)
     }
@@ -212,7 +222,7 @@ mod tests {
     #[test]
     fn a_cut_stream_resumes_with_its_own_events_only() {
         let (streams, env) = streams(10_000);
-        let (a, b) = (streams.open(outbox(&env)), streams.open(outbox(&env)));
+        let (a, b) = (open(&streams, &env), open(&streams, &env));
         let seen = streams.reserve(a);
         streams.send(a, message("a1"));
         streams.send(b, message("b1"));
@@ -229,7 +239,7 @@ mod tests {
     #[test]
     fn old_events_make_room() {
         let (streams, env) = streams(200);
-        let stream = streams.open(outbox(&env));
+        let stream = open(&streams, &env);
         let seen = streams.reserve(stream);
         for _ in 0..10 {
             streams.send(stream, message("x"));
@@ -242,7 +252,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_fit_drives_no_other_event_out() {
         let (streams, env) = streams(200);
-        let (a, b) = (streams.open(outbox(&env)), streams.open(outbox(&env)));
+        let (a, b) = (open(&streams, &env), open(&streams, &env));
         let (seen_a, seen_b) = (streams.reserve(a), streams.reserve(b));
         streams.send(a, message("x"));
         streams.send(b, |event| Frame::Reply {

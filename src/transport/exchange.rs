@@ -55,8 +55,9 @@ pub(super) struct Exchange {
 
 struct Resumable {
     session: Arc<Session>,
-    /// Open once there is anything to come back for: an answer at once needs none.
-    stream: OnceLock<u32>,
+    stream: u32,
+    /// Once there is anything to come back for: an answer at once opens none.
+    is_open: OnceLock<()>,
     /// The revision knows the opening event and polling (SEP-1699).
     is_primed: bool,
 }
@@ -84,9 +85,11 @@ impl Exchange {
         session: Option<&Arc<Session>>,
     ) -> Arc<Exchange> {
         let outbox = Outbox::new(env.clone(), WhenFull::DropNotifications);
-        let resumable = session.filter(|session| streams(session).is_some()).map(|session| {
+        let resumable = session.and_then(|session| {
+            let stream = streams(session)?.number();
             let is_primed = session.revision().primes_streams();
-            Resumable { session: session.clone(), stream: OnceLock::new(), is_primed }
+            let is_open = OnceLock::new();
+            Some(Resumable { session: session.clone(), stream, is_open, is_primed })
         });
         // The opening event of a forced stream promises that its client may come back.
         let streaming = AtomicBool::new(form == Form::Stream && resumable.is_some());
@@ -234,15 +237,16 @@ impl Exchange {
 
     /// The stream that a client may come back to, opened if it was not.
     fn stream(&self) -> Option<(&Streams, u32)> {
-        let Resumable { session, stream, .. } = self.resumable.as_ref()?;
+        let Resumable { session, stream, is_open, .. } = self.resumable.as_ref()?;
         let streams = streams(session)?;
-        Some((streams, *stream.get_or_init(|| streams.open(self.outbox.clone()))))
+        is_open.get_or_init(|| streams.open(*stream, self.outbox.clone()));
+        Some((streams, *stream))
     }
 
     /// Ends that stream for good: nobody comes back for it.
     fn end_stream(&self) {
-        if let Some(Resumable { session, stream, .. }) = &self.resumable
-            && let (Some(streams), Some(stream)) = (streams(session), stream.get())
+        if let Some(Resumable { session, stream, is_open, .. }) = &self.resumable
+            && let (Some(streams), Some(())) = (streams(session), is_open.get())
         {
             streams.end(*stream);
         }

@@ -138,8 +138,11 @@ fn rich_result() -> ToolResult {
 }
 
 impl Host {
-    /// Has a server of [`host_of`] dispatched where that is to be done.
+    /// Has a server of [`host_of`] dispatched where that is to be done, or one that has started again.
     pub(crate) fn dispatch(&mut self) {
+        // The former one first: two at once get into each other's way, and it may have seen that
+        // the server had stopped, or not.
+        drop(self.dispatcher.take());
         self.dispatcher = Dispatcher::start(&self.server);
     }
 
@@ -147,8 +150,7 @@ impl Host {
     pub(crate) fn restart(&mut self) {
         self.server.start().unwrap();
         self.addr = reach::address(&self.server);
-        // The former one may have seen that the server had stopped.
-        self.dispatcher = Dispatcher::start(&self.server);
+        self.dispatch();
     }
 
     /// The next call of `hold` that has started.
