@@ -169,9 +169,11 @@ fn an_answer_that_takes_too_long_is_503() {
         let answer = keyed.knock(way, Knock { headers, ..Knock::default() });
         assert_eq!(answer.status, 503, "{way:?}");
         assert!(answer.text.contains("could not be checked in time"), "{answer:?}");
-        let check = next(&checks);
-        assert!(!check.is_wanted());
-        assert!(!check.allow(guest()).unwrap(), "nobody waits");
+        // Where its turn comes too late the host is not asked any more.
+        for check in checks.try_iter() {
+            assert!(!check.is_wanted());
+            assert!(!check.allow(guest()).unwrap(), "nobody waits");
+        }
     }
     assert_eq!(keyed.host.server.stats().auth_unchecked, ways.len() as u64);
     let http = keyed.host.bare("GET", "/mcp", headers);
