@@ -4,6 +4,7 @@
 //! would end an SSE `data:` line early.
 
 pub(crate) mod depth;
+mod members;
 mod writer;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+pub(crate) use members::Members;
 pub use writer::JsonWriter;
 
 use crate::error::{Error, Result};

@@ -7,16 +7,18 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::json::Members;
+
 /// Params as the client wrote them; absent ones read as `{}`.
 #[derive(Default)]
 pub(crate) struct Params {
     text: Option<Box<RawValue>>,
-    members: Members,
+    members: Index,
 }
 
 /// Parts of one text: no allocation, for a handful of members.
 #[derive(Default)]
-enum Members {
+enum Index {
     Places([(Place, Place); MEMBERS_MAX], usize),
     /// They stand twice, have escapes in their names, or are many.
     Unclear,
@@ -38,10 +40,7 @@ impl Params {
     pub(crate) fn new(raw: &RawValue) -> Params {
         let found = serde_json::from_str::<Found<'_>>(raw.get());
         Params {
-            members: found
-                .ok()
-                .and_then(|found| found.places(raw.get()))
-                .unwrap_or(Members::Unclear),
+            members: found.ok().and_then(|found| found.places(raw.get())).unwrap_or(Index::Unclear),
             text: Some(raw.to_owned()),
         }
     }
@@ -55,14 +54,14 @@ impl Params {
     pub(crate) fn member(&self, key: &str) -> Option<&str> {
         let text = self.text();
         match &self.members {
-            Members::None => None,
-            Members::Places(places, count) => {
+            Index::None => None,
+            Index::Places(places, count) => {
                 let part = |place: &Place| &text[place.start as usize..place.end as usize];
                 let found = places[..*count].iter().find(|(name, _)| part(name) == key);
                 found.map(|(_, value)| part(value))
             }
-            Members::Unclear => {
-                let mut found = serde_json::from_str::<All<'_>>(text).ok()?.0.into_iter();
+            Index::Unclear => {
+                let mut found = serde_json::from_str::<Members<'_>>(text).ok()?.0.into_iter();
                 let (_, value) = found.find(|(name, _)| name == key)?;
                 found.all(|(name, _)| name != key).then_some(value.get())
             }
@@ -71,7 +70,7 @@ impl Params {
 
     /// Tells whether each member stands once, so that whoever takes one takes the only one.
     pub(crate) fn is_clear(&self) -> bool {
-        !matches!(self.members, Members::Unclear)
+        !matches!(self.members, Index::Unclear)
     }
 }
 
@@ -98,7 +97,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// `None` when one stands twice, or for gigabytes of text.
-    fn places(&self, text: &str) -> Option<Members> {
+    fn places(&self, text: &str) -> Option<Index> {
         let place = |part: &str| {
             // Parts are borrowed from the text.
             let start = part.as_ptr() as usize - text.as_ptr() as usize;
@@ -113,7 +112,7 @@ impl Found<'_> {
             }
             places[at] = (place(name)?, place(value)?);
         }
-        Some(Members::Places(places, self.count))
+        Some(Index::Places(places, self.count))
     }
 }
 
@@ -141,33 +140,6 @@ impl<'de> Deserialize<'de> for Found<'de> {
         }
 
         from.deserialize_map(Finder)
-    }
-}
-
-/// All members, however many and however spelled.
-struct All<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for All<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<All<'de>, D::Error> {
-        struct Collector;
-
-        impl<'de> Visitor<'de> for Collector {
-            type Value = All<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<All<'de>, A::Error> {
-                let mut all = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    all.push(member);
-                }
-                Ok(All(all))
-            }
-        }
-
-        from.deserialize_map(Collector)
     }
 }
 
