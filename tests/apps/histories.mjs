@@ -20,6 +20,12 @@ export function traffic() {
   return { ...history('net.eth0.rx_bytes', 'B/s', points), window: 3600 };
 }
 
+/** A minute and a tick of the time axis at both its ends, with the shortest values beside it. */
+export function toTheEdge(phase) {
+  const points = Array.from({ length: 61 }, (_, i) => ({ t: FROM + phase + i, v: i % 2 }));
+  return history('load.1m', '', points);
+}
+
 export function hostile() {
   return history(HOSTILE, HOSTILE, [{ t: FROM, v: 1 }, { t: FROM + 1, v: 2 }]);
 }

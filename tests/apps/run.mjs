@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
 import { Checks, METRIC, UNKNOWN_METRIC } from '../clients/expect.mjs';
-import { answer, cpu, HOSTILE, hostile, traffic, unmeasured } from './histories.mjs';
+import { answer, cpu, HOSTILE, hostile, toTheEdge, traffic, unmeasured } from './histories.mjs';
 import { APP_MIME, LegacyClient, ModernClient, startServer } from './server.mjs';
 import { openView } from './view.mjs';
 
@@ -289,6 +289,20 @@ async function sizes(checks, views) {
   });
 }
 
+/** Draws at every second of the largest step between ticks: where they fall is the clock's. */
+async function edges(checks, views) {
+  const context = { styles: { variables: { '--font-sans': 'monospace' } } };
+  await views.show(checks, context, null, async (view) => {
+    for (const width of [320, 640]) {
+      await view.resize(width);
+      for (let phase = 0; phase < 20; phase += 1) {
+        await view.result(answer(toTheEdge(phase)));
+        compare(checks, await view.drawn(), toTheEdge(phase));
+      }
+    }
+  });
+}
+
 async function readout(checks, views) {
   await views.show(checks, {}, answer(cpu()), async (view) => {
     const shown = async () => plain(await view.frame.textContent('#readout:not([hidden])'));
@@ -365,6 +379,6 @@ function same(checks, seen, wanted, what) {
 // Spaces that must not break are spaces here.
 const plain = (text) => text.replace(/\s+/g, ' ');
 
-const PARTS = [handshake, themes, lines, live, sizes, readout, messages, strangers];
+const PARTS = [handshake, themes, lines, live, sizes, edges, readout, messages, strangers];
 
 await main();
