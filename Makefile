@@ -16,9 +16,10 @@ CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
 PORT ?= 19990
-# What the library can do beside its core: tls, on its own listeners; jwt, access tokens of an OAuth
-# server. "make FEATURES=" leaves both out; the functions stay and say so.
-FEATURES ?= jwt tls
+# What the library can do beside its core: deflate, compressed WebSocket messages; jwt, access tokens
+# of an OAuth server; tls, on its own listeners. "make FEATURES=" leaves all out; the functions stay
+# and say so.
+FEATURES ?= deflate jwt tls
 PREFIX ?= /usr/local
 BUILD := build
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
