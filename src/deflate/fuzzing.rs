@@ -36,7 +36,7 @@ pub fn inflate(data: &[u8]) {
 
 fn round_trip(bytes: &[u8], window_bits: u8) {
     let codec = CODEC.with(Arc::clone);
-    let Some(packed) = codec.deflate(bytes, window_bits) else { return };
+    let Some(packed) = codec.deflate(bytes, window_bits, bytes.len()) else { return };
     let packed = Packed { data: packed, head: [0; 14], limit: bytes.len() };
     assert_eq!(&codec.inflate(packed).expect("our own")[14..], bytes);
 }
@@ -51,7 +51,7 @@ struct Reader {
 impl Reader {
     fn new(env: &Arc<Env>) -> Reader {
         let terms = Terms::choose(["permessage-deflate"].into_iter()).expect("a plain offer");
-        let agreed = Agreed { terms, codec: CODEC.with(Arc::clone) };
+        let agreed = Agreed { terms, is_eager: false, codec: CODEC.with(Arc::clone) };
         Reader { deflated: agreed.start(Vec::new(), env), read: Vec::new(), fault: None }
     }
 

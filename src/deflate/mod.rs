@@ -35,10 +35,18 @@ const WORTH_IT_BYTES: usize = 512;
 #[derive(Default)]
 pub(crate) struct Compression {
     is_on: AtomicBool,
+    /// Compresses every message, also where that makes it longer.
+    is_eager: bool,
     codec: Arc<Codec>,
 }
 
 impl Compression {
+    /// For suites that cannot read plain messages once compression was agreed on.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn eager() -> Compression {
+        Compression { is_on: true.into(), is_eager: true, ..Compression::default() }
+    }
+
     /// Has handshakes from here on take offers to compress, or not.
     ///
     /// # Errors
@@ -52,13 +60,14 @@ impl Compression {
     pub(crate) fn agree(&self, head: &Head) -> Option<Agreed> {
         let is_on = self.is_on.load(Relaxed);
         let terms = is_on.then(|| Terms::choose(head.headers("sec-websocket-extensions")))??;
-        Some(Agreed { terms, codec: self.codec.clone() })
+        Some(Agreed { terms, is_eager: self.is_eager, codec: self.codec.clone() })
     }
 }
 
 /// What has been agreed on for one connection.
 pub(crate) struct Agreed {
     terms: Terms,
+    is_eager: bool,
     codec: Arc<Codec>,
 }
 
@@ -120,10 +129,13 @@ impl Deflated {
             Message::Binary(bytes) => (&bytes[..], Data::Binary),
             _ => return message,
         };
-        if bytes.len() < WORTH_IT_BYTES {
-            return message;
-        }
-        let Some(packed) = self.agreed.codec.deflate(bytes, self.agreed.terms.window_bits()) else {
+        let Agreed { terms, is_eager, codec } = &self.agreed;
+        let room = match bytes.len() {
+            length if *is_eager => length + length / 8 + 64,
+            ..WORTH_IT_BYTES => return message,
+            length => length,
+        };
+        let Some(packed) = codec.deflate(bytes, terms.window_bits(), room) else {
             return message;
         };
         self.env.counters.messages_deflated.up();

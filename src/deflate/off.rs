@@ -19,6 +19,11 @@ use crate::level::Level;
 pub(crate) struct Compression;
 
 impl Compression {
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn eager() -> Compression {
+        Compression
+    }
+
     /// # Errors
     /// [`Error::State`] when it should be on.
     pub(crate) fn set(&self, is_on: bool, env: &Env) -> Result<()> {

@@ -9,7 +9,7 @@ fn env() -> Arc<Env> {
 
 fn deflated(early: Vec<u8>, env: &Arc<Env>) -> Box<Deflated> {
     let terms = Terms::choose(["permessage-deflate"].into_iter()).unwrap();
-    Agreed { terms, codec: Arc::default() }.start(early, env)
+    Agreed { terms, is_eager: false, codec: Arc::default() }.start(early, env)
 }
 
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -147,7 +147,7 @@ fn what_breaks_the_rules_of_compressed_messages_ends_the_connection() {
 fn a_bomb_ends_at_the_limit_and_is_counted() {
     let env = env();
     let codec = Codec::default();
-    let bomb = codec.deflate(&vec![b' '; 100_000], 15).unwrap();
+    let bomb = codec.deflate(&vec![b' '; 100_000], 15, 100_000).unwrap();
     let mut deflated = deflated(frame(0xc1, &bomb), &env);
     assert_eq!(deflated.take(&mut [0; 100]), Err(Fault::TooLarge));
     assert_eq!(env.counters.inflations_refused.value(), 1);

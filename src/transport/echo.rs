@@ -28,9 +28,7 @@ use crate::limits::Limits;
 /// That of `accept`.
 pub fn serve(listener: TcpListener, limits: Limits) -> io::Result<()> {
     let env = Env::new(limits);
-    let compression = Arc::new(Compression::default());
-    // Refused where it is not built in.
-    let _ = compression.set(true, &env);
+    let compression = Arc::new(Compression::eager());
     let executor = LocalExecutor::new();
     let listener = Async::new(listener)?;
     let (_open, drain) = bounded::<Infallible>(1);
