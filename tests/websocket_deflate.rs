@@ -2,11 +2,7 @@
 
 mod peer;
 
-use emcp::{Limits, Options, Stats};
-#[cfg(feature = "deflate")]
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use peer::*;
-use serde_json::{Value, json};
 
 const OFFER: (&str, &str) =
     ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
@@ -34,14 +30,14 @@ fn it_is_off_unless_the_host_turns_it_on() {
 fn a_build_without_it_says_so() {
     use std::sync::{Arc, Mutex};
 
-    use emcp::{Hooks, Identity, Server};
+    use emcp::{Hooks, Identity, Limits, Options, Server};
 
     let identity = Identity { name: "a".into(), version: "1".into(), ..Identity::default() };
     let server = Server::new(identity, Options::default(), Limits::default()).unwrap();
     let lines = Arc::new(Mutex::new(String::new()));
     let log = lines.clone();
-    let hooks = Hooks::default().log(move |_, _, text| log.lock().unwrap().push_str(text));
-    server.set_hooks(hooks).unwrap();
+    let log = move |_, _: &str, text: &str| log.lock().unwrap().push_str(text);
+    server.set_hooks(Hooks { log: Some(Box::new(log)), ..Hooks::default() }).unwrap();
     let error = server.set_websocket_compression(true).unwrap_err();
     assert!(error.to_string().contains("FEATURES=deflate"), "{error}");
     assert!(lines.lock().unwrap().contains("FEATURES=deflate"));
@@ -49,6 +45,10 @@ fn a_build_without_it_says_so() {
 
 #[cfg(feature = "deflate")]
 mod built_in {
+    use emcp::{Limits, Options, Stats};
+    use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn compressing(limits: Limits) -> Host {

@@ -16,12 +16,12 @@ use crate::level::Level;
 
 /// Off for good.
 #[derive(Default)]
-pub(crate) struct Compression;
+pub(crate) struct Compression {}
 
 impl Compression {
     #[cfg(feature = "fuzzing")]
     pub(crate) fn eager() -> Compression {
-        Compression
+        Compression {}
     }
 
     /// # Errors

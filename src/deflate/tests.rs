@@ -133,7 +133,7 @@ fn what_breaks_the_rules_of_compressed_messages_ends_the_connection() {
         let is_message = first.len() > 600 && first[0] == 0xc1;
         let mut expected = vec![ping.clone()];
         expected.extend(is_message.then(|| plain(1, &[7; 600])));
-        check(&[&[ping.clone()], &frames[..]].concat(), &expected, Some(fault));
+        check(&[std::slice::from_ref(&ping), &frames].concat(), &expected, Some(fault));
     }
     // The bit inside a plain message.
     let begun = frame(0x01, b"a");
