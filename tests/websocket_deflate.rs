@@ -134,6 +134,15 @@ mod built_in {
     }
 
     #[test]
+    fn an_upgrade_that_the_host_has_parsed_is_answered_likewise() {
+        let host = compressing(limits());
+        let headers = [&handshake()[..], &[OFFER]].concat();
+        let head = pull::Parsed::new("GET", &headers, "").whole(&host.server).head;
+        let agreed = head.headers.iter().find(|(name, _)| name == "sec-websocket-extensions");
+        assert!(agreed.unwrap().1.starts_with("permessage-deflate; "));
+    }
+
+    #[test]
     fn messages_of_both_eras_are_read_and_written() {
         let host = compressing(limits());
         let mut ws = connect(&host);
