@@ -16,9 +16,10 @@ CC ?= cc
 CXX ?= c++
 CFLAGS ?= -O2 -g
 PORT ?= 19990
-# What the library can do beside its core: tls, on its own listeners; jwt, access tokens of an OAuth
-# server. "make FEATURES=" leaves both out; the functions stay and say so.
-FEATURES ?= jwt tls
+# What the library can do beside its core: deflate, compressed WebSocket messages; jwt, access tokens
+# of an OAuth server; tls, on its own listeners. "make FEATURES=" leaves all out; the functions stay
+# and say so.
+FEATURES ?= deflate jwt tls
 PREFIX ?= /usr/local
 BUILD := build
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
@@ -111,10 +112,10 @@ lint:
 # that wait for what happens meanwhile.
 HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras auth_streams batches cancellation \
   check_key hostile_replies hostile_requests isolation list_changed modern oauth oauth_streams pre_checks \
-  replies resource_uris sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket
+  replies resource_uris sessions shapes sse subscriptions tasks_both_eras transcripts unfinished websocket websocket_deflate
 
 # What is done once more with every connection under TLS, and the tests of TLS itself.
-UNDER_TLS_TESTS := cancellation replies sse transcripts unfinished websocket
+UNDER_TLS_TESTS := cancellation replies sse transcripts unfinished websocket websocket_deflate
 TLS_TESTS := tls tls_trouble
 
 # The C layer's tests compare the header and the exported symbols with the built library.

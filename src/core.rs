@@ -11,6 +11,7 @@ use crate::call::{Calls, HostFn};
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
 use crate::changes::Changes;
+use crate::deflate::Compression;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::hooks::Item;
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) sessions: Arc<SessionStore>,
     pub(crate) changes: Arc<Changes>,
     pub(crate) calls: Arc<Calls>,
+    /// Of WebSockets.
+    pub(crate) compression: Compression,
     /// Work that no session knows of, for the day the server stops: modern calls and listens.
     open_work: Mutex<Vec<Weak<dyn Cancel>>>,
 }
@@ -221,6 +224,7 @@ impl Core {
             sessions: SessionStore::new(env.clone()),
             changes: Changes::new(env.clone()),
             calls: Calls::new(env.clone()),
+            compression: Compression::default(),
             open_work: Mutex::default(),
             options,
             env,

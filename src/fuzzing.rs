@@ -1,6 +1,8 @@
 //! What the targets in `fuzz/` reach of the inside: each function takes any bytes and panics when a
 //! promise is broken. Behind the feature `fuzzing`, which no build of the library turns on.
 
+#[cfg(feature = "deflate")]
+pub use crate::deflate::fuzzing::inflate;
 pub use crate::http::fuzzing::{body, head};
 pub use crate::input::fuzzing::{digest, state};
 pub use crate::registry::fuzzing::template;

@@ -21,6 +21,8 @@ mod changes;
 mod clock;
 mod content;
 mod core;
+#[cfg_attr(not(feature = "deflate"), path = "deflate/off.rs")]
+mod deflate;
 mod dispatch;
 mod door;
 mod env;

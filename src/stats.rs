@@ -72,6 +72,9 @@ counters! {
     sessions_evicted: "counter", "Legacy sessions that made room because limits.sessions was reached.";
     messages: "counter", "JSON-RPC messages received.";
     messages_malformed: "counter", "JSON-RPC messages answered with a parse error or invalid request.";
+    messages_inflated: "counter", "Compressed WebSocket messages received.";
+    messages_deflated: "counter", "WebSocket messages sent compressed.";
+    inflations_refused: "counter", "Compressed WebSocket messages refused because they were broken, or would have grown above limits.body_bytes.";
     calls: "gauge", "Calls that run or wait.";
     calls_queued: "gauge", "Calls that wait for a worker.";
     calls_started: "counter", "Calls accepted: of tools, resources, prompts and completions.";

@@ -88,6 +88,8 @@ static int32_t create_emcp(struct sysmond *sysmond)
     hooks.jwks_wanted = oauth_keys_wanted;
     hooks.user = sysmond;
     status = emcp_set_hooks(sysmond->emcp, &hooks);
+    if (status >= 0 && options->websocket_compression)
+        status = emcp_set_websocket_compression(sysmond->emcp, 1);
     if (status < 0 || !options->keys)
         return status;
     return emcp_keys_file(sysmond->emcp, options->keys);

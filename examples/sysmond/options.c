@@ -26,6 +26,8 @@ static const char help[] =
     "  --oauth-issuer URL  take access tokens of this authorization server too; with --jwks\n"
     "  --oauth-resource URL  what they must be for (default the URL of /mcp here)\n"
     "  --jwks FILE         the keys of the issuer; read again after SIGHUP\n"
+    "  --websocket-compression\n"
+    "                      compress messages on WebSockets where the client offers to\n"
     "  --rate N            answer at most N calls per second of one client (default: no bound)\n"
     "  --name NAME         name shown to clients (default sysmond)\n"
     "  --read-only         offer nothing that changes anything: no silence_alert\n"
@@ -36,7 +38,7 @@ static const char help[] =
 
 enum {
     LISTEN = 256, ALLOW_HOST, ALLOW_FROM, KEYS, TLS_CERT, TLS_KEY, TLS_CLIENT_CA, ISSUER, RESOURCE,
-    JWKS, RATE, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION
+    JWKS, COMPRESSION, RATE, NAME, READ_ONLY, QUIET, VERBOSE, HELP, VERSION
 };
 
 static int mistake(const char *message, const char *value)
@@ -99,6 +101,9 @@ static int apply(struct options *options, int option)
     case JWKS:
         options->jwks = optarg;
         return -1;
+    case COMPRESSION:
+        options->websocket_compression = true;
+        return -1;
     case NAME:
         if (*optarg == '\0')
             return mistake("--name needs a name, not", optarg);
@@ -138,6 +143,7 @@ int options_parse(struct options *options, int argc, char **argv)
         {"oauth-issuer", required_argument, NULL, ISSUER},
         {"oauth-resource", required_argument, NULL, RESOURCE},
         {"jwks", required_argument, NULL, JWKS},
+        {"websocket-compression", no_argument, NULL, COMPRESSION},
         {"rate", required_argument, NULL, RATE},
         {"name", required_argument, NULL, NAME},
         {"read-only", no_argument, NULL, READ_ONLY},

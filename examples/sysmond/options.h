@@ -20,6 +20,7 @@ struct options {
     struct text addresses;   /* values of --allow-from, each behind a comma */
     unsigned calls_per_second; /* of one client; 0: no bound */
     bool any_host;           /* --allow-host '*' */
+    bool websocket_compression;
     bool read_only, quiet, verbose;
 };
 

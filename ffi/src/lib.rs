@@ -14,6 +14,7 @@ pub mod argument;
 pub mod call;
 pub mod call_state;
 pub mod check;
+pub mod compression;
 pub mod config;
 pub mod conn;
 pub mod dispatch;

@@ -10,6 +10,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("Making a server", "config"),
     ("Running a server", "server"),
     ("TLS on the listeners", "tls"),
+    ("Compression on WebSockets", "compression"),
     ("Who may come in", "keys"),
     ("The program's own check of a key", "check"),
     ("Who may come in with a token", "oauth"),

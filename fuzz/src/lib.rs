@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     target("head", emcp::fuzzing::head, 20_000),
     target("body", emcp::fuzzing::body, 20_000),
     target("message", emcp::fuzzing::message, 20_000),
@@ -29,6 +29,7 @@ pub const TARGETS: [Target; 10] = [
     target("digest", emcp::fuzzing::digest, 10_000),
     target("connection", connection::run, 1_000),
     target("websocket", websocket::run, 1_500),
+    target("inflate", emcp::fuzzing::inflate, 10_000),
     target("c_calls", c_calls::run, 1_000),
 ];
 

@@ -11,6 +11,7 @@ mod running;
 mod signals;
 #[cfg(feature = "tls")]
 mod tls;
+mod websocket;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};

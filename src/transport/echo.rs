@@ -15,18 +15,20 @@ use smol::channel::{Receiver, Sender, bounded, unbounded};
 
 use super::frames::{self, Messages};
 use super::text_channel::Closing;
-use super::websocket::accept_key;
+use super::websocket::{EXTENSIONS, accept_key};
+use crate::deflate::Compression;
 use crate::env::Env;
 use crate::http::response::text;
 use crate::http::{self, Admission, BoxFuture, Head, Incoming, Outcome, Peer, Service, Socket};
 use crate::limits::Limits;
 
-/// Serves WebSockets on `listener` until `accept` fails.
+/// Serves WebSockets on `listener` until `accept` fails; compressed ones too where that is built in.
 ///
 /// # Errors
 /// That of `accept`.
 pub fn serve(listener: TcpListener, limits: Limits) -> io::Result<()> {
     let env = Env::new(limits);
+    let compression = Arc::new(Compression::eager());
     let executor = LocalExecutor::new();
     let listener = Async::new(listener)?;
     let (_open, drain) = bounded::<Infallible>(1);
@@ -34,19 +36,20 @@ pub fn serve(listener: TcpListener, limits: Limits) -> io::Result<()> {
         executor.spawn(env.clock.clone().run()).detach();
         loop {
             let (stream, _) = listener.accept().await?;
-            executor.spawn(connection(stream, env.clone(), drain.clone())).detach();
+            let service = EchoService { env: env.clone(), compression: compression.clone() };
+            executor.spawn(connection(stream, service, drain.clone())).detach();
         }
     }))
 }
 
-async fn connection(stream: Async<TcpStream>, env: Arc<Env>, drain: Receiver<Infallible>) {
-    let peer = Peer::at("echo".into(), false);
-    let service = Arc::new(EchoService { env: env.clone() });
-    http::serve(Socket::from(stream), Vec::new(), peer, service, env, drain).await;
+async fn connection(stream: Async<TcpStream>, service: EchoService, drain: Receiver<Infallible>) {
+    let (peer, env) = (Peer::at("echo".into(), false), service.env.clone());
+    http::serve(Socket::from(stream), Vec::new(), peer, Arc::new(service), env, drain).await;
 }
 
 struct EchoService {
     env: Arc<Env>,
+    compression: Arc<Compression>,
 }
 
 impl Service for EchoService {
@@ -62,10 +65,13 @@ impl Service for EchoService {
         if !incoming.head.has_token("upgrade", "websocket") {
             return Outcome::respond(text(StatusCode::NotFound, "only WebSockets here"));
         }
-        let headers = vec![("upgrade", "websocket".to_owned()), ("sec-websocket-accept", accept)];
+        let mut headers =
+            vec![("upgrade", "websocket".to_owned()), ("sec-websocket-accept", accept)];
+        let deflate = self.compression.agree(&incoming.head);
+        headers.extend(deflate.as_ref().map(|agreed| (EXTENSIONS, agreed.header())));
         let env = self.env.clone();
         let run = Box::new(|socket: Socket, early: Vec<u8>| {
-            Box::pin(frames::serve(env, socket, early, Echo::default())) as BoxFuture<()>
+            Box::pin(frames::serve(env, socket, early, Echo::default(), deflate)) as BoxFuture<()>
         });
         Outcome::Upgrade { headers, run }
     }

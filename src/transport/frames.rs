@@ -15,6 +15,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
 use super::metered::Metered;
 use super::text_channel::Closing;
 use crate::clock::Alarm;
+use crate::deflate::{Agreed, Fault};
 use crate::env::Env;
 use crate::http::Socket;
 
@@ -33,10 +34,19 @@ pub(super) trait Messages: Send + Sync {
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Message, Closing>>;
 }
 
-/// Carries messages until the connection ends.
-pub(super) async fn serve<M: Messages>(env: Arc<Env>, socket: Socket, early: Vec<u8>, messages: M) {
+/// Carries messages until the connection ends; `deflate` is what the handshake has agreed on.
+pub(super) async fn serve<M: Messages>(
+    env: Arc<Env>,
+    socket: Socket,
+    mut early: Vec<u8>,
+    messages: M,
+    deflate: Option<Agreed>,
+) {
     let config = Some(config(&env));
-    let socket = Metered::new(socket, env.clone());
+    let mut socket = Metered::new(socket, env.clone());
+    if let Some(agreed) = deflate {
+        socket.inflate(agreed, std::mem::take(&mut early));
+    }
     let stream = WebSocketStream::from_partially_read(socket, early, Role::Server, config).await;
     let alarm = env.clock.alarm();
     let mut connection = Connection { env, stream, messages, alarm, pings: 0, is_broken: false };
@@ -139,6 +149,7 @@ impl<M: Messages> Connection<M> {
 
     /// Sends one message; `None` when the peer has gone or stopped reading.
     async fn send(&mut self, message: Message) -> Option<()> {
+        let message = self.stream.get_ref().packed(message);
         let stall = self.stream.get_ref().stall();
         stall.set(self.env.limits.write_time);
         let sent = async { self.stream.send(message).await.ok() };
@@ -201,10 +212,21 @@ fn fault(error: &WsError) -> Option<Closing> {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => Some(Closing::TOO_LARGE),
         WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => Some(Closing::CROWDED),
+        WsError::Io(error) => Fault::of(error).map(closing),
         WsError::Utf8(_) => Some(Closing::NOT_UTF8),
         // It has left without a word, as many do; that is no fault.
         WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         WsError::Protocol(_) => Some(Closing::new(1002, "see RFC 6455")),
         _ => None,
+    }
+}
+
+/// How to close on a compressed message that cannot be read.
+fn closing(fault: Fault) -> Closing {
+    match fault {
+        Fault::TooLarge => Closing::TOO_LARGE,
+        Fault::BadData => Closing::new(1007, "compressed data is broken"),
+        Fault::Protocol => Closing::new(1002, "see RFC 7692"),
+        Fault::Crowded => Closing::CROWDED,
     }
 }

@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use async_tungstenite::tungstenite::Message;
 use futures_lite::{AsyncRead, AsyncWrite};
 
 use crate::clock::Alarm;
+use crate::deflate::{Agreed, Deflated};
 use crate::env::Env;
 use crate::held::Held;
 use crate::http::Socket;
@@ -20,12 +22,28 @@ pub(super) struct Metered {
     stall: Arc<Alarm>,
     /// What has arrived of the message under way.
     held: Held,
+    /// Only where compression was agreed on.
+    deflated: Option<Box<Deflated>>,
 }
 
 impl Metered {
     pub(super) fn new(socket: Socket, env: Arc<Env>) -> Metered {
         let stall = Arc::new(env.clock.alarm());
-        Metered { socket, held: Held::new(env.clone()), env, stall }
+        Metered { socket, held: Held::new(env.clone()), env, stall, deflated: None }
+    }
+
+    /// Has whoever reads see compressed messages as plain ones, also those in `early`, which has
+    /// been read already.
+    pub(super) fn inflate(&mut self, agreed: Agreed, early: Vec<u8>) {
+        self.deflated = Some(agreed.start(early, &self.env));
+    }
+
+    /// The form in which to send `message`.
+    pub(super) fn packed(&self, message: Message) -> Message {
+        match &self.deflated {
+            Some(deflated) => deflated.packed(message),
+            None => message,
+        }
     }
 
     /// Notes that the message under way is complete.
@@ -37,6 +55,15 @@ impl Metered {
     pub(super) fn stall(&self) -> Arc<Alarm> {
         self.stall.clone()
     }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let length = ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        self.env.counters.bytes_in.add(length as u64);
+        if !self.held.grow_by(length) {
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+        }
+        Poll::Ready(Ok(length))
+    }
 }
 
 impl AsyncRead for Metered {
@@ -45,12 +72,25 @@ impl AsyncRead for Metered {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let length = ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        self.env.counters.bytes_in.add(length as u64);
-        if !self.held.grow_by(length) {
-            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+        while let Some(deflated) = &mut self.deflated {
+            match deflated.take(buffer) {
+                Ok(0) => {}
+                Ok(length) => return Poll::Ready(Ok(length)),
+                Err(fault) => {
+                    // What comes behind it is read to be thrown away.
+                    self.deflated = None;
+                    return Poll::Ready(Err(fault.into()));
+                }
+            }
+            let length = ready!(self.poll_socket(cx, buffer))?;
+            if length == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            if let Some(deflated) = &mut self.deflated {
+                deflated.feed(&buffer[..length]);
+            }
         }
-        Poll::Ready(Ok(length))
+        self.poll_socket(cx, buffer)
     }
 }
 

@@ -14,8 +14,12 @@ use super::event_stream::StreamSlot;
 use super::frames::{self, Messages};
 use super::text_channel::{Closing, TextChannel, subprotocol};
 use crate::core::Core;
+use crate::deflate::Agreed;
 use crate::http::response::{set_header, text};
 use crate::http::{Head, Incoming, Outcome, Peer, Socket};
+
+/// The header of what handshakes agree on beside the protocol itself.
+pub(super) const EXTENSIONS: &str = "sec-websocket-extensions";
 
 /// Answers the upgrade request and takes the connection over.
 pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
@@ -30,9 +34,11 @@ pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
     if let Some(name) = subprotocol(&incoming.head) {
         headers.push(("sec-websocket-protocol", name.to_owned()));
     }
+    let deflate = core.compression.agree(&incoming.head);
+    headers.extend(deflate.as_ref().map(|agreed| (EXTENSIONS, agreed.header())));
     let (core, peer) = (core.clone(), incoming.peer);
     let run = Box::new(move |socket: Socket, early: Vec<u8>| {
-        Box::pin(serve(core, socket, early, peer, slot)) as crate::http::BoxFuture<()>
+        Box::pin(serve(core, socket, early, peer, slot, deflate)) as crate::http::BoxFuture<()>
     });
     Outcome::Upgrade { headers, run }
 }
@@ -53,9 +59,16 @@ pub(super) fn accept_key(head: &Head) -> Result<String, Box<Response>> {
     Ok(derive_accept_key(key.as_bytes()))
 }
 
-async fn serve(core: Arc<Core>, socket: Socket, early: Vec<u8>, peer: Peer, slot: StreamSlot) {
+async fn serve(
+    core: Arc<Core>,
+    socket: Socket,
+    early: Vec<u8>,
+    peer: Peer,
+    slot: StreamSlot,
+    deflate: Option<Agreed>,
+) {
     let Ok(channel) = TextChannel::open(&core, &peer, slot) else { return };
-    frames::serve(core.env.clone(), socket, early, channel).await;
+    frames::serve(core.env.clone(), socket, early, channel, deflate).await;
 }
 
 impl Messages for TextChannel {

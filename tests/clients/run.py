@@ -121,8 +121,11 @@ class Pair:
             **feature_commands(self.clients, rmcp, "sysmond", self.sysmond),
             **feature_commands(self.clients, rmcp, "host", self.host),
             **host_commands(self.clients, self.host),
-            # Starts servers of its own.
+            # These start servers of their own.
             "tls": [sys.executable, HERE / "tls.py", self.sysmond.binary],
+            "websockets-deflate": [
+                self.clients / "venv-legacy/bin/python", HERE / "deflate.py", self.sysmond.binary
+            ],
         }
 
     def stop(self):

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use super::{Host, Http, PATIENCE, initialize_with, notification, parse, request};
+use super::{Host, Http, PATIENCE, Response, initialize_with, notification, parse, request};
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -33,11 +33,16 @@ pub(crate) struct Ws {
 impl Ws {
     /// Connects without a subprotocol.
     pub(crate) fn connect(host: &Host) -> Ws {
-        let mut http = host.bare("GET", "/mcp", &handshake());
+        Ws::connect_with(host, &[]).1
+    }
+
+    /// Connects with more headers than a handshake needs; the head of the answer too.
+    pub(crate) fn connect_with(host: &Host, more: &[(&str, &str)]) -> (Response, Ws) {
+        let mut http = host.bare("GET", "/mcp", &[&handshake(), more].concat());
         let head = http.head();
         assert_eq!(head.status, 101, "{head:?}");
         assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-        Ws::over(http)
+        (head, Ws::over(http))
     }
 
     /// Takes over a connection that has been upgraded.
@@ -88,7 +93,7 @@ impl Ws {
         self.raw(&frames.concat());
     }
 
-    /// Sends one masked frame; `first` is its first byte: FIN bit and opcode.
+    /// Sends one masked frame; `first` is its first byte: FIN bit, reserved bits and opcode.
     pub(crate) fn frame(&mut self, first: u8, payload: &[u8]) {
         self.raw(&masked(first, payload));
     }
@@ -107,15 +112,25 @@ impl Ws {
     /// The next frame, whatever it is: opcode and payload.
     #[track_caller]
     pub(crate) fn next_frame(&mut self) -> (u8, Vec<u8>) {
+        let (is_compressed, opcode, payload) = self.next_either();
+        assert!(!is_compressed, "a compressed frame");
+        (opcode, payload)
+    }
+
+    /// The next frame where compression was agreed on, its payload as it came; first whether it is
+    /// compressed.
+    #[track_caller]
+    pub(crate) fn next_either(&mut self) -> (bool, u8, Vec<u8>) {
         let head = self.take(2);
         assert_eq!(head[0] & 0x80, 0x80, "the server does not fragment");
+        assert_eq!(head[0] & 0x30, 0, "reserved bits");
         assert_eq!(head[1] & 0x80, 0, "the server does not mask");
         let length = match head[1] {
             126 => u16::from_be_bytes(self.take(2).try_into().unwrap()) as usize,
             127 => u64::from_be_bytes(self.take(8).try_into().unwrap()) as usize,
             short => short as usize,
         };
-        (head[0] & 0x0f, self.take(length))
+        (head[0] & 0x40 != 0, head[0] & 0x0f, self.take(length))
     }
 
     /// The next message. Answers pings on the way.
