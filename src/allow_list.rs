@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Peer;
 use crate::level::Level;
-use crate::rate::{Pace, RateLimiter, machine};
+use crate::rate::{Pace, RateLimiter};
 
 /// Machines and users whose refusals are logged one by one. More share one line a second.
 const ADDRESSES_MAX: usize = 1024;
@@ -85,13 +85,13 @@ impl AllowList {
     pub(crate) fn check(&self, peer: &Peer) -> std::result::Result<(), TurnedAway> {
         let is_allowed = match peer.user {
             Some(user) => self.allows_user(user),
-            None => ip_of(&peer.address).is_none_or(|ip| self.allows_address(ip)),
+            None => peer.ip.is_none_or(|ip| self.allows_address(ip)),
         };
         if is_allowed {
             return Ok(());
         }
         self.env.counters.peers_turned_away.up();
-        let name = peer.user.map_or_else(|| machine(&peer.address), |user| user.to_string());
+        let name = peer.user.map_or_else(|| peer.machine.to_string(), |user| user.to_string());
         if self.log_rate.take(&name, Instant::now()).is_ok() {
             let (who, list) = match peer.user {
                 Some(_) => (Cow::Owned(name), "allowed_uids or allowed_gids"),

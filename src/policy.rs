@@ -3,7 +3,7 @@
 //! The rules stop a web page in an operator's browser from reaching the daemon: by DNS rebinding
 //! (Host), by plain cross-site requests and by WebSocket hijacking (Origin).
 
-use http_types::StatusCode;
+use http_types::{Method, StatusCode};
 
 use crate::core::Options;
 use crate::http::Head;
@@ -88,14 +88,18 @@ impl Policy {
             );
             return Err(denied(StatusCode::Forbidden, reason));
         }
-        let methods = methods(is_metadata);
-        match methods.split(", ").any(|method| method == head.method.as_ref()) {
-            true => Ok(()),
-            false => {
-                let reason = format!("{} is not supported here; use {methods}", head.method);
-                Err(denied(StatusCode::MethodNotAllowed, reason))
-            }
+        let is_served = match head.method {
+            Method::Get | Method::Options => true,
+            Method::Post | Method::Delete => !is_metadata,
+            Method::Head => is_metadata,
+            _ => false,
+        };
+        if !is_served {
+            let methods = methods(is_metadata);
+            let reason = format!("{} is not supported here; use {methods}", head.method);
+            return Err(denied(StatusCode::MethodNotAllowed, reason));
         }
+        Ok(())
     }
 
     /// Compares the raw path: decoded or normalised forms of it name something else.

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::allow_list::ip_of;
 use crate::sync::lock;
 
 /// How fast the tokens of a bucket come back, and how many it holds.
@@ -99,10 +98,10 @@ impl RateLimiter {
     }
 }
 
-/// The machine behind the address of a peer. Of an IPv6 address the network, because one machine has
-/// as many addresses in it as it likes.
-pub(crate) fn machine(address: &str) -> String {
-    match ip_of(address) {
+/// The machine behind the address of a peer, in which `ip` was found. Of an IPv6 address the
+/// network, because one machine has as many addresses in it as it likes.
+pub(crate) fn machine(address: &str, ip: Option<IpAddr>) -> String {
+    match ip {
         Some(IpAddr::V6(ip)) => {
             let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
             format!("network {network}")

@@ -44,7 +44,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{BoxFuture, Head, Peer};
 use crate::level::Level;
-use crate::rate::{Pace, RateLimiter, machine};
+use crate::rate::{Pace, RateLimiter};
 use crate::sync::lock;
 
 /// Addresses whose refusals are logged one by one. More share one line a second.
@@ -453,7 +453,7 @@ impl Auth {
     /// token says, and never a secret.
     fn denied(&self, denial: Denial, peer: &Peer, what: Option<&str>) -> Denial {
         denial.counter(&self.env.counters).up();
-        if self.log_rate.take(&machine(&peer.address), Instant::now()).is_ok() {
+        if self.log_rate.take(&peer.machine, Instant::now()).is_ok() {
             let what = what.map(|what| format!(" {what:?}")).unwrap_or_default();
             let line = format_args!("{}: {}{what}", peer.address, denial.for_log());
             self.env.log(Level::Warning, PART, line);

@@ -34,7 +34,7 @@ impl Calls {
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn enter(self: &Arc<Self>, identity: &str) -> Result<CallSlot, NoPlace> {
+    pub(crate) fn enter(self: &Arc<Self>, identity: &Arc<str>) -> Result<CallSlot, NoPlace> {
         let mut state = lock(&self.state);
         let limits = &self.env.limits;
         if state.is_closed {
@@ -43,13 +43,11 @@ impl Calls {
         if state.open >= limits.calls {
             return Err(NoPlace::Full);
         }
-        let known = state.by_identity.get_key_value(identity);
-        let (identity, own) =
-            known.map_or_else(|| (identity.into(), 0), |(key, count)| (key.clone(), *count));
+        let own = state.by_identity.get(identity).copied().unwrap_or_default();
         if own >= limits.calls_per_identity {
             return Err(NoPlace::Identity);
         }
-        Ok(self.let_in(&mut state, identity))
+        Ok(self.let_in(&mut state, identity.clone()))
     }
 
     fn let_in(self: &Arc<Self>, state: &mut State, identity: Arc<str>) -> CallSlot {
@@ -186,32 +184,32 @@ mod tests {
     #[test]
     fn no_identity_takes_more_than_its_share() {
         let calls = calls(4, 2);
-        let first = calls.enter("a").ok().unwrap();
-        let _second = calls.enter("a").ok().unwrap();
-        assert_eq!(calls.enter("a").err(), Some(NoPlace::Identity));
-        let _others = ["b", "c"].map(|name| calls.enter(name).ok().unwrap());
-        assert_eq!(calls.enter("d").err(), Some(NoPlace::Full));
+        let first = calls.enter(&"a".into()).ok().unwrap();
+        let _second = calls.enter(&"a".into()).ok().unwrap();
+        assert_eq!(calls.enter(&"a".into()).err(), Some(NoPlace::Identity));
+        let _others = ["b", "c"].map(|name| calls.enter(&name.into()).ok().unwrap());
+        assert_eq!(calls.enter(&"d".into()).err(), Some(NoPlace::Full));
         drop(first);
-        assert!(calls.enter("a").is_ok());
+        assert!(calls.enter(&"a".into()).is_ok());
         calls.close();
-        assert_eq!(calls.enter("a").err(), Some(NoPlace::Closed));
+        assert_eq!(calls.enter(&"a".into()).err(), Some(NoPlace::Closed));
     }
 
     #[test]
     fn who_waits_for_answers_takes_no_place_and_comes_back_above_the_bound() {
         let calls = calls(2, 1);
-        let parked = calls.enter("a").ok().unwrap().park().ok().unwrap();
-        let _other = calls.enter("a").ok().unwrap();
+        let parked = calls.enter(&"a".into()).ok().unwrap().park().ok().unwrap();
+        let _other = calls.enter(&"a".into()).ok().unwrap();
         let back = parked.resume().unwrap();
-        assert_eq!(calls.enter("a").err(), Some(NoPlace::Full));
+        assert_eq!(calls.enter(&"a".into()).err(), Some(NoPlace::Full));
         drop(back);
-        assert_eq!(calls.enter("a").err(), Some(NoPlace::Identity));
+        assert_eq!(calls.enter(&"a".into()).err(), Some(NoPlace::Identity));
     }
 
     #[test]
     fn nothing_is_kept_of_those_who_have_left() {
         let calls = calls(2, 1);
-        (0..1000).for_each(|number| drop(calls.enter(&number.to_string())));
+        (0..1000).for_each(|number| drop(calls.enter(&number.to_string().into())));
         assert!(lock(&calls.state).by_identity.is_empty());
     }
 }

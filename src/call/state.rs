@@ -314,21 +314,18 @@ impl CallState {
         result: &CallResult,
         defaults: ReadDefaults<'_>,
     ) -> (Outcome, Reply) {
-        let mut json = String::with_capacity(result.bytes());
         let (shape, extra) = (self.revision, self.extra());
-        let mut outcome = Outcome::Succeeded;
-        match result {
-            CallResult::Tool(result) => {
-                result.write(shape, extra, &mut json);
-                if result.is_error() {
-                    outcome = Outcome::Failed;
-                }
-            }
-            CallResult::Read(result) => result.write(shape, defaults, extra, &mut json),
-            CallResult::Prompt(result) => result.write(shape, extra, &mut json),
-            CallResult::Completion(result) => result.write(shape, extra, &mut json),
-        }
-        (outcome, Reply { text: write::result(&self.id, &json), error: None })
+        let text = write::result_with(&self.id, result.bytes() + EXTRA_BYTES, |out| match result {
+            CallResult::Tool(result) => result.write(shape, extra, out),
+            CallResult::Read(result) => result.write(shape, defaults, extra, out),
+            CallResult::Prompt(result) => result.write(shape, extra, out),
+            CallResult::Completion(result) => result.write(shape, extra, out),
+        });
+        let outcome = match result {
+            CallResult::Tool(result) if result.is_error() => Outcome::Failed,
+            _ => Outcome::Succeeded,
+        };
+        (outcome, Reply { text, error: None })
     }
 
     /// The reply that says that the host could not do it: a result that the model sees where there
@@ -373,6 +370,9 @@ impl CallState {
         })
     }
 }
+
+/// Room for what stands around the content of most results.
+const EXTRA_BYTES: usize = 160;
 
 impl Cancel for CallState {
     fn cancel(&self, reason: CancelReason) {

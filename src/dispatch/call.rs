@@ -82,7 +82,7 @@ impl NewCall {
             }
             Err(Busy::Full) => return self.refuse_full(core, request, NoPlace::Full),
         };
-        let slot = match core.calls.enter(&request.identity()) {
+        let slot = match core.calls.enter(&request.account) {
             Ok(slot) => slot,
             Err(why) => return self.refuse_full(core, request, why),
         };

@@ -59,7 +59,7 @@ struct Context<'a> {
 
 pub(super) fn run(core: &Arc<Core>, request: Request) {
     // The specification wants completions limited in rate (all revisions, completion, security).
-    if core.completions.take(&request.identity(), Instant::now()).is_err() {
+    if core.completions.take(&request.account, Instant::now()).is_err() {
         core.env.counters.completions_refused.up();
         let text = "too many completions; wait a second";
         return request.fail(code::INTERNAL_ERROR, text, None);

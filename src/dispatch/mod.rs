@@ -35,7 +35,6 @@ use crate::core::{Core, Feature};
 use crate::hooks::Item;
 use crate::kind::CallKind;
 use crate::protocol::{Meta, Refusal, Revision};
-use crate::rate::machine;
 use crate::registry::About;
 use crate::reply::{Reply, ReplySink};
 use crate::rpc::{Id, Params, code, write};
@@ -61,6 +60,8 @@ pub(crate) struct Request {
     pub(crate) remote: Arc<str>,
     /// The user on the other side of a Unix socket.
     pub(crate) uid: Option<u32>,
+    /// Whom to count what it costs on.
+    pub(crate) account: Arc<str>,
     /// Who the host has authenticated, or whose key it is; `None` for nobody.
     pub(crate) principal: Option<Arc<str>>,
     /// What that one may do.
@@ -174,7 +175,7 @@ pub(crate) fn dispatch(core: &Arc<Core>, request: Request) {
 fn run(core: &Arc<Core>, method: &'static Method, request: Request) {
     if let Some(kind) = method.calls
         && let Some(limiter) = &core.call_rate
-        && let Err(wait) = limiter.take(&request.identity(), Instant::now())
+        && let Err(wait) = limiter.take(&request.account, Instant::now())
     {
         let limit = core.env.limits.calls_per_second;
         let text = format!("more than {limit} calls per second from this caller");
@@ -216,15 +217,6 @@ impl Request {
     /// The scope that the caller lacks for what `about` is of, if it lacks one.
     fn lacks<'a>(&self, about: &'a About) -> Option<&'a str> {
         about.scope.as_deref().filter(|scope| !self.scopes.has(scope))
-    }
-
-    /// Whom to count what it costs on: the principal, or else the local user or the machine.
-    fn identity(&self) -> String {
-        match (&self.principal, self.uid) {
-            (Some(principal), _) => format!("principal {principal}"),
-            (None, Some(uid)) => format!("uid {uid}"),
-            (None, None) => machine(&self.remote),
-        }
     }
 
     /// Answers with the JSON text `result`.

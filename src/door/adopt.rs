@@ -17,7 +17,7 @@ use super::exchange::HttpExchange;
 use super::pump::Pump;
 use super::ready::ReadyFn;
 use super::stream::{Foreign, StreamIo};
-use crate::allow_list::{TurnedAway, User, ip_of};
+use crate::allow_list::{TurnedAway, User};
 use crate::auth::Scopes;
 use crate::core::Core;
 use crate::env::Env;
@@ -115,11 +115,9 @@ impl Adoption<'_> {
         if self.upgrade.is_some() {
             return Ok(());
         }
-        let from = from.filter(|_| ip_of(&peer.address).is_none());
+        let from = from.filter(|_| peer.ip.is_none());
         let checked = match from {
-            Some(from) => {
-                core.allow_list.check(&Peer { address: from.to_string().into(), ..peer.clone() })
-            }
+            Some(from) => core.allow_list.check(&peer.clone().moved_to(from.to_string().into())),
             None => core.allow_list.check(peer),
         };
         checked.map_err(|TurnedAway| Error::denied(StatusCode::Forbidden, TurnedAway::REASON))

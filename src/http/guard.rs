@@ -128,8 +128,7 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Head, Reject> {
     }
     let target = Target::parse(raw_target, method == Method::Options)?;
     let version = if version == 0 { Version::Http10 } else { Version::Http11 };
-    let mut fields = Fields::with_capacity(bytes.len(), request.headers.len());
-    request.headers.iter().for_each(|field| fields.push(field.name, field.value));
+    let fields = Fields::of(request.headers.iter().map(|field| (field.name, field.value)));
     Ok(Head {
         method,
         path: target.path.to_owned(),
@@ -160,6 +159,10 @@ fn check_version(line: &[u8]) -> Result<(), Reject> {
 pub(super) fn parse_method(raw: &str) -> Result<Method, Reject> {
     const UNKNOWN: Reject =
         Reject::new(StatusCode::NotImplemented, "the method is not implemented");
+    // Nearly all; `from_str` makes a copy first.
+    if raw == "POST" {
+        return Ok(Method::Post);
+    }
     let method = Method::from_str(raw).map_err(|_| UNKNOWN)?;
     // Methods are case-sensitive (RFC 9110 section 9.1), which `from_str` does not honour. CONNECT
     // has a target of its own form and only makes sense for a proxy.

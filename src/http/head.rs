@@ -51,7 +51,7 @@ pub(super) enum Expectation {
 impl Head {
     /// First value of a field, name in lower case, blanks stripped.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+        self.fields.values(name).next()
     }
 
     /// Every value of a field, in the order sent.
@@ -113,6 +113,8 @@ impl Head {
 pub(super) struct Fields {
     text: String,
     places: Vec<Place>,
+    /// The bits of all names: most look-ups are for fields that are not there.
+    names: u64,
 }
 
 /// A name from `start` to `split`, its value from there to `end`.
@@ -123,24 +125,22 @@ struct Place {
 }
 
 impl Fields {
-    pub(super) fn with_capacity(text: usize, count: usize) -> Fields {
-        Fields { text: String::with_capacity(text), places: Vec::with_capacity(count) }
-    }
-
-    /// Adds a field. Bytes that are not UTF-8 are kept as replacement characters.
-    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
-        let start = self.text.len();
-        self.text.push_str(name);
-        self.text[start..].make_ascii_lowercase();
-        let split = self.text.len();
-        // Of the blanks that this trims a value can only have those that it should: the guard has
-        // seen to the others.
-        let value = value.trim_ascii();
-        match std::str::from_utf8(value) {
-            Ok(value) => self.text.push_str(value),
-            Err(_) => self.text.push_str(&String::from_utf8_lossy(value)),
+    /// Keeps `fields`, names in lower case. Bytes that are not UTF-8 become replacement characters.
+    ///
+    /// Of the blanks that are trimmed here a value can only have those that it should: the guard has
+    /// seen to the others.
+    pub(super) fn of<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Fields {
+        let (text, places, names) = lay_out(fields.clone());
+        // One look at all of them; hardly any request has such bytes.
+        if let Ok(text) = String::from_utf8(text) {
+            return Fields { text, places, names };
         }
-        self.places.push(Place { start, split, end: self.text.len() });
+        let sound: Vec<_> =
+            fields.map(|(name, value)| (name, String::from_utf8_lossy(value))).collect();
+        let (text, places, names) =
+            lay_out(sound.iter().map(|(name, value)| (*name, value.as_bytes())));
+        // Put together from strings, so nothing is replaced again.
+        Fields { text: String::from_utf8_lossy(&text).into_owned(), places, names }
     }
 
     /// Bytes of all names and values.
@@ -155,8 +155,13 @@ impl Fields {
         self.places.iter().map(part)
     }
 
-    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
+    pub(super) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let is_absent = self.names & bit(name.as_bytes()) == 0;
+        let places = if is_absent { &[] } else { &self.places[..] };
+        // Bytes are compared because a cut through a string is checked.
+        let text = self.text.as_bytes();
+        let named = places.iter().filter(move |at| &text[at.start..at.split] == name.as_bytes());
+        named.map(|place| &self.text[place.split..place.end])
     }
 
     pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
@@ -164,6 +169,31 @@ impl Fields {
         tokens.any(|word| word.trim_matches([' ', '\t']).eq_ignore_ascii_case(token))
     }
 }
+
+fn lay_out<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> (Vec<u8>, Vec<Place>, u64) {
+    let mut places = Vec::with_capacity(fields.size_hint().0);
+    let mut text = Vec::with_capacity(TYPICAL_BYTES);
+    let mut names = 0;
+    for (name, value) in fields {
+        let start = text.len();
+        text.extend_from_slice(name.as_bytes());
+        text[start..].make_ascii_lowercase();
+        let split = text.len();
+        names |= bit(&text[start..split]);
+        text.extend_from_slice(value.trim_ascii());
+        places.push(Place { start, split, end: text.len() });
+    }
+    (text, places, names)
+}
+
+/// One bit for each name; some names share one.
+fn bit(name: &[u8]) -> u64 {
+    let last = name.last().copied().unwrap_or_default();
+    1 << ((name.len() * 5 + usize::from(last)) % 64)
+}
+
+/// Room for the fields of most requests.
+const TYPICAL_BYTES: usize = 384;
 
 /// Undoes form escaping. An escape that is not one stays as it is.
 fn unescape(text: &str) -> Option<String> {

@@ -95,15 +95,13 @@ fn read_fields(headers: &[(&str, &[u8])], limits: &Limits) -> Result<Fields, Rej
             "the request head is too long",
         ));
     }
-    let mut fields = Fields::with_capacity(text, headers.len());
     for (name, value) in headers {
         let is_control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
         if name.is_empty() || !name.bytes().all(is_token_byte) || value.iter().any(is_control) {
             return Err(Reject::malformed("a header field has a character that it cannot have"));
         }
-        fields.push(name, value);
     }
-    Ok(fields)
+    Ok(Fields::of(headers.iter().copied()))
 }
 
 /// What the client promised of its body; only good to refuse a large one early.

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
+use memchr::{memchr, memchr3};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -22,7 +23,14 @@ use crate::error::{Error, Result};
 
 /// Appends `text` as a JSON string with its quotes.
 pub(crate) fn push_string(out: &mut String, text: &str) {
-    push_json(out, &text);
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        // A string of its own costs less than to have the piece before each escape checked for
+        // UTF-8. It has no keys, so there is no way to fail.
+        return out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    }
+    for part in ["\"", text, "\""] {
+        out.push_str(part);
+    }
 }
 
 /// Appends `"key":`, with a comma before it unless it is the first member.
@@ -61,6 +69,11 @@ pub(crate) fn compact(text: &str) -> Result<String> {
     let raw: &RawValue = serde_json::from_str(text)
         .map_err(|error| Error::Config(format!("json is not valid: {error}")))?;
     let json = raw.get();
+    // Nearly all that programs write.
+    let bytes = json.as_bytes();
+    if memchr3(b' ', b'\t', b'\n', bytes).or_else(|| memchr(b'\r', bytes)).is_none() {
+        return Ok(json.to_owned());
+    }
     let mut out = String::with_capacity(json.len());
     let (mut in_string, mut escaped, mut start) = (false, false, 0);
     // Quotes, backslashes and whitespace are ASCII, so every cut is between two characters.
@@ -103,9 +116,9 @@ pub(crate) fn not_a(what: &str, expected: &str) -> Error {
     Error::Config(format!("{what} is not a JSON {expected}"))
 }
 
-/// Appends a scalar.
+/// Appends a number, a truth value or null.
 fn push_json(out: &mut String, value: &impl Serialize) {
-    // Scalars have no keys and the sink takes all the serializer's UTF-8: there is no way to fail.
+    // They have no keys and the sink takes all the serializer's UTF-8: there is no way to fail.
     let _ = serde_json::to_writer(Sink(out), value);
 }
 

@@ -87,7 +87,7 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
         if error.is_data() { invalid(None, &shorten(&error)) } else { not_json(&shorten(&error)) }
     })?;
     let id = envelope.id.and_then(Id::parse);
-    if envelope.jsonrpc.as_deref() != Some("2.0") {
+    if envelope.jsonrpc.as_ref().is_none_or(|version| version.0 != "2.0") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
     if envelope.result.is_some() || envelope.error.is_some() {
@@ -100,7 +100,7 @@ fn parse_one(text: &str) -> Result<Message, Malformed> {
         return Err(invalid(id, "params must be an object"));
     }
     let (method, params) =
-        (method.into_owned(), envelope.params.map(Params::new).unwrap_or_default());
+        (method.0.into_owned(), envelope.params.map(Params::new).unwrap_or_default());
     match (envelope.id, id) {
         (None, _) => Ok(Message::Notification { method, params }),
         (Some(_), Some(id)) => Ok(Message::Request { id, method, params }),
@@ -126,11 +126,11 @@ fn response(envelope: &Envelope<'_>, id: Option<Id>) -> Result<Message, Malforme
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
-    jsonrpc: Option<Cow<'a, str>>,
+    jsonrpc: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "crate::json::present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
+    method: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "crate::json::present")]
     params: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "crate::json::present")]
@@ -138,6 +138,11 @@ struct Envelope<'a> {
     #[serde(borrow, default, deserialize_with = "crate::json::present")]
     error: Option<&'a RawValue>,
 }
+
+/// Borrowed where it has no escapes; serde copies an `Option<Cow<str>>` always.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn invalid(id: Option<Id>, reason: &str) -> Malformed {
     Malformed { code: code::INVALID_REQUEST, id, reason: reason.into() }

@@ -5,11 +5,18 @@ use crate::json::push_string;
 
 /// A success reply around the JSON text `result`.
 pub(crate) fn result(id: &Id, result: &str) -> String {
+    result_with(id, result.len(), |out| out.push_str(result))
+}
+
+/// A success reply around the JSON text that `write` adds, which is about `bytes` long.
+pub(crate) fn result_with(id: &Id, bytes: usize, write: impl FnOnce(&mut String)) -> String {
     let id = id.as_json();
-    let mut out = String::with_capacity(result.len() + id.len() + 40);
-    for part in [r#"{"jsonrpc":"2.0","id":"#, id, r#","result":"#, result, "}"] {
+    let mut out = String::with_capacity(bytes + id.len() + 40);
+    for part in [r#"{"jsonrpc":"2.0","id":"#, id, r#","result":"#] {
         out.push_str(part);
     }
+    write(&mut out);
+    out.push('}');
     out
 }
 

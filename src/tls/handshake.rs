@@ -16,7 +16,6 @@ use crate::clock::Alarm;
 use crate::env::Env;
 use crate::http::{self, Duplex, Peer, Socket};
 use crate::level::Level;
-use crate::rate::machine;
 use crate::sync::lock;
 
 /// Bytes that wait inside one connection because its client reads slowly; about one record.
@@ -89,7 +88,7 @@ impl Tls {
 
     fn failed(&self, peer: &Peer, env: &Env, reason: &str) {
         env.counters.tls_handshakes_failed.up();
-        if self.log_rate.take(&machine(&peer.address), Instant::now()).is_ok() {
+        if self.log_rate.take(&peer.machine, Instant::now()).is_ok() {
             let line = format_args!("{}: handshake failed: {reason}", peer.address);
             env.log(Level::Warning, PART, line);
         }

@@ -59,6 +59,7 @@ pub(super) fn post(
         transport: "http",
         remote: incoming.peer.address.clone(),
         uid: incoming.peer.user.map(|user| user.uid),
+        account: incoming.peer.account(),
         principal: incoming.peer.principal.clone(),
         scopes: incoming.peer.scopes.clone(),
         claims: incoming.peer.claims(),
