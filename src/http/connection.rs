@@ -4,7 +4,7 @@
 //! belongs to one request is boxed and gone with its reply.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -33,18 +33,21 @@ use crate::shield::shielded;
 /// Serves one connection until it ends.
 ///
 /// `early` has the bytes that the host has read from it. `drain` closes once the server drains:
-/// an idle connection ends, a busy one finishes its reply with `Connection: close`.
-pub(crate) async fn serve(
+/// an idle connection ends, a busy one finishes its reply with `Connection: close`. `held` is
+/// dropped with the connection.
+pub(crate) fn serve(
     socket: Socket,
     early: Vec<u8>,
     peer: Peer,
     service: Arc<dyn Service>,
     env: Arc<Env>,
     drain: Receiver<Infallible>,
-) {
-    let wire = Wire::new(socket, early, env.clone());
-    let mut connection = Connection {
-        wire,
+    held: impl Send + 'static,
+) -> impl Future<Output = ()> + Send {
+    // Outside the future, which would keep the arguments beside what is made of them; and boxed,
+    // so that one who takes the socket over needs no room for the rest.
+    let mut connection = Box::new(Connection {
+        wire: Wire::new(socket, early, env.clone()),
         peer,
         service,
         env,
@@ -52,24 +55,25 @@ pub(crate) async fn serve(
         requests: 0,
         empty_lines: 0,
         has_unread_body: false,
-    };
-    while connection.next_request().await {
-        let mut next = poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await;
-        if let Next::Rest(answer) = next {
-            // A box for what waits: a connection at rest keeps nothing of its requests.
-            next = Box::pin(connection.exchange(answer)).await;
-        }
-        match next {
-            // A client that pipelines is always ready; the others get their turn.
-            Next::Request if connection.is_pipelined() => future::yield_now().await,
-            Next::Request => {}
-            Next::Close => {
-                let rest =
-                    if connection.has_unread_body { connection.env.limits.body_bytes } else { 0 };
-                return Box::pin(connection.wire.linger(rest)).await;
+    });
+    async move {
+        let _held = &held;
+        while connection.next_request().await {
+            let mut next = poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await;
+            if let Next::Rest(answer) = next {
+                // Boxes for what waits: a connection at rest keeps nothing of its requests, and a
+                // stream that goes on for hours needs no room for one.
+                let answer = Box::pin(connection.find(answer)).await;
+                next = connection.send(answer).await;
             }
-            Next::Vanish | Next::Rest(_) => return,
-            Next::Upgrade(run) => return connection.hand_over(run).await,
+            match next {
+                // A client that pipelines is always ready; the others get their turn.
+                Next::Request if connection.is_pipelined() => future::yield_now().await,
+                Next::Request => {}
+                Next::Close => return Box::pin(connection.linger()).await,
+                Next::Vanish | Next::Rest(_) => return,
+                Next::Upgrade(run) => return connection.hand_over(run).await,
+            }
         }
     }
 }
@@ -208,8 +212,8 @@ impl Connection {
         }
     }
 
-    /// Goes on with `answer`, or from the beginning.
-    async fn exchange(&mut self, answer: Option<Box<Answer>>) -> Next {
+    /// Goes on with `answer`, or from the beginning, until there is something to send.
+    async fn find(&mut self, answer: Option<Box<Answer>>) -> Answer {
         let answer = match answer.map(|answer| *answer) {
             Some(Answer::Asked(asked)) => {
                 let (head, terms, admission) = *asked;
@@ -218,8 +222,11 @@ impl Connection {
             Some(answer) => answer,
             None => Box::pin(self.answer()).await,
         };
-        // Another box: a stream that goes on for hours needs no room for a request.
-        Box::pin(self.send(answer)).await
+        let Answer::Wait(reply, half_close, terms) = answer else { return answer };
+        match self.wait(reply, half_close).await {
+            Some(reply) => self.conclude(reply, terms),
+            None => Answer::Nothing,
+        }
     }
 
     /// Answers a request that has arrived as a whole, without a future for its pieces. `None` when
@@ -413,23 +420,26 @@ impl Connection {
         .await
     }
 
-    async fn send(&mut self, mut answer: Answer) -> Next {
-        if let Answer::Wait(reply, half_close, terms) = answer {
-            answer = match self.wait(reply, half_close).await {
-                Some(reply) => self.conclude(reply, terms),
-                None => Answer::Nothing,
-            };
-        }
+    /// Sends what has been found; in no more room than that takes.
+    fn send(&mut self, answer: Answer) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
         match answer {
             Answer::Reply(reply) => {
-                let next = if reply.persist { Next::Request } else { Next::Close };
-                let sent = pump(&mut self.wire, &self.env, reply).await;
-                sent.map_or(Next::Vanish, |()| next)
+                let persist = reply.persist;
+                let mut sent = pump(&mut self.wire, &self.env, reply);
+                Box::pin(poll_fn(move |cx| {
+                    Pin::new(&mut sent).poll(cx).map(|sent| match sent {
+                        Ok(()) if persist => Next::Request,
+                        Ok(()) => Next::Close,
+                        Err(Lost) => Next::Vanish,
+                    })
+                }))
             }
-            Answer::Bytes(bytes, next) => {
+            Answer::Bytes(bytes, next) => Box::pin(async move {
                 self.wire.write_all(&bytes).await.map_or(Next::Vanish, |()| next)
+            }),
+            Answer::Nothing | Answer::Asked(_) | Answer::Wait(..) => {
+                Box::pin(std::future::ready(Next::Vanish))
             }
-            Answer::Nothing | Answer::Asked(_) | Answer::Wait(..) => Next::Vanish,
         }
     }
 
@@ -472,9 +482,15 @@ impl Connection {
         Answer::Bytes(head, Next::Upgrade(run))
     }
 
+    /// Has the client read the last reply.
+    async fn linger(&mut self) {
+        let rest = if self.has_unread_body { self.env.limits.body_bytes } else { 0 };
+        self.wire.linger(rest).await;
+    }
+
     /// Leaves the connection to `run`.
-    fn hand_over(self, run: Takeover) -> BoxFuture<()> {
-        let Connection { wire, env, .. } = self;
+    fn hand_over(self: Box<Self>, run: Takeover) -> BoxFuture<()> {
+        let Connection { wire, env, .. } = *self;
         let (socket, early) = wire.into_parts();
         serve_upgraded(socket, early, run, env)
     }

@@ -11,6 +11,7 @@
 
 mod ask;
 mod body;
+mod chunked;
 pub(crate) mod connection;
 mod date;
 mod decode;

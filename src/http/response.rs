@@ -13,6 +13,7 @@ use http_types::headers::HeaderName;
 use http_types::{Body, Method, Response, StatusCode};
 
 use super::Version;
+use super::chunked::Chunked;
 use super::date::date;
 use super::head::is_token_byte;
 use crate::env::Env;
@@ -113,6 +114,9 @@ pub(super) fn finish(response: Response, terms: Terms, env: &Env) -> Reply {
         let head = Cursor::new(head_bytes(&response));
         let body = if has_body { response.take_body() } else { Body::empty() };
         Box::pin(head.chain(body))
+    } else if is_unsized && has_body {
+        response.insert_header("transfer-encoding", "chunked");
+        Box::pin(Chunked::new(head_bytes(&response), response.take_body()))
     } else {
         check_length(&mut response);
         Box::pin(Encoder::new(response, terms.method))
