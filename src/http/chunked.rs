@@ -96,9 +96,6 @@ mod tests {
     fn little_room_makes_many_chunks() {
         let expected = "head;2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
         assert_eq!(written(b"abc", FRAME_BYTES + 2).unwrap(), expected);
-        assert_eq!(
-            written(b"abc", FRAME_BYTES).unwrap_err().kind(),
-            io::ErrorKind::InvalidInput
-        );
+        assert_eq!(written(b"abc", FRAME_BYTES).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -49,6 +49,7 @@ pub use parsed::ParsedRequest;
 pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
+pub(crate) use wire::with_scratch;
 
 use crate::allow_list::User;
 use crate::auth::{ClientCertificate, Pass, Scopes};

@@ -35,6 +35,8 @@ use crate::sync::lock;
 /// lets the server choose.
 const DEFAULT_LEVEL: Level = Level::Info;
 
+const NO_CAPABILITIES: &str = "{}";
+
 /// Bytes of the URIs that one session or listen stream may subscribe to: a count alone would let
 /// long ones take gigabytes in a thousand sessions.
 pub(crate) const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
@@ -42,7 +44,7 @@ pub(crate) const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
 /// How messages leave a session.
 pub(crate) enum Link {
     /// Streamable HTTP: a stream per request and one standalone stream.
-    Streams(Streams),
+    Streams(Box<Streams>),
     /// HTTP+SSE and WebSocket: one stream for everything.
     Duplex(Arc<Outbox>),
 }
@@ -50,7 +52,7 @@ pub(crate) enum Link {
 /// One session.
 pub(crate) struct Session {
     /// 128 random bits, base64url. A name and no credential.
-    pub(crate) id: Box<str>,
+    pub(crate) id: Arc<str>,
     pub(crate) link: Link,
     /// Who opened it, as the host has authenticated them. To everybody else it does not exist.
     principal: Option<Arc<str>>,
@@ -59,7 +61,7 @@ pub(crate) struct Session {
     pub(crate) asked: Asked,
     /// The resources that the client wants to hear of. Never above `limits.subscriptions`.
     subscriptions: Mutex<BTreeSet<String>>,
-    handshake: Mutex<Option<Handshake>>,
+    handshake: Mutex<Option<Arc<Handshake>>>,
     /// The client has sent `notifications/initialized`.
     initialized: AtomicBool,
     log_level: AtomicU8,
@@ -67,19 +69,31 @@ pub(crate) struct Session {
 }
 
 /// What `initialize` settled.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Handshake {
     pub(crate) revision: Revision,
     pub(crate) client: ClientInfo,
-    /// The client's capabilities as JSON text.
-    pub(crate) capabilities: String,
+    /// As JSON text; none for those who have none.
+    capabilities: Option<Box<str>>,
+}
+
+impl Handshake {
+    /// `capabilities` is JSON text.
+    pub(crate) fn new(revision: Revision, client: ClientInfo, capabilities: &str) -> Handshake {
+        let has_some = capabilities != NO_CAPABILITIES;
+        Handshake { revision, client, capabilities: has_some.then(|| capabilities.into()) }
+    }
+
+    fn capabilities(&self) -> &str {
+        self.capabilities.as_deref().unwrap_or(NO_CAPABILITIES)
+    }
 }
 
 impl Session {
     /// A session whose client will be known by its `initialize`.
     pub(crate) fn new(
         env: &Env,
-        id: Box<str>,
+        id: Arc<str>,
         link: Link,
         principal: Option<Arc<str>>,
     ) -> Arc<Session> {
@@ -104,10 +118,10 @@ impl Session {
 
     /// Settles the handshake. A repeated `initialize` replaces it, as reconnecting bridges expect.
     pub(crate) fn settle(&self, handshake: Handshake) {
-        *lock(&self.handshake) = Some(handshake);
+        *lock(&self.handshake) = Some(Arc::new(handshake));
     }
 
-    pub(crate) fn handshake(&self) -> Option<Handshake> {
+    pub(crate) fn handshake(&self) -> Option<Arc<Handshake>> {
         lock(&self.handshake).clone()
     }
 
@@ -118,10 +132,9 @@ impl Session {
 
     /// What the client has said it can do; nothing before `initialize`.
     pub(crate) fn with_capabilities<T>(&self, ask: impl FnOnce(ClientCapabilities<'_>) -> T) -> T {
-        let settled = lock(&self.handshake).clone();
-        match &settled {
-            Some(settled) => ask(ClientCapabilities::new(&settled.capabilities, settled.revision)),
-            None => ask(ClientCapabilities::new("{}", Revision::ASSUMED)),
+        match self.handshake() {
+            Some(settled) => ask(ClientCapabilities::new(settled.capabilities(), settled.revision)),
+            None => ask(ClientCapabilities::new(NO_CAPABILITIES, Revision::ASSUMED)),
         }
     }
 

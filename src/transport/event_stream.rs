@@ -28,7 +28,7 @@ pub(super) enum Presence {
     /// Legacy: the request goes on and waits in the replay buffer for the client's return.
     Attached { session: Arc<Session>, stream: u32, outbox: Arc<Outbox> },
     /// HTTP+SSE: the stream is the session, and cannot be resumed.
-    Session { core: Arc<Core>, id: Box<str> },
+    Session { core: Arc<Core>, id: Arc<str> },
     /// Nothing to do: an exchange outside any session.
     Nothing,
 }

@@ -29,7 +29,7 @@ pub(super) fn initialize(
     message: Message,
     meta: Box<Meta>,
 ) -> Outcome {
-    let link = Link::Streams(Streams::new(core.env.clone()));
+    let link = Link::Streams(Box::new(Streams::new(core.env.clone())));
     let session = match core.sessions.prepare(link, incoming.peer.principal.clone()) {
         Ok(session) => session,
         Err(error) => {

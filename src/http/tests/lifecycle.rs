@@ -192,7 +192,8 @@ fn an_idle_connection_is_small() {
         bench.service.clone(),
         bench.env.clone(),
         bench.drain.1.clone(),
+        (),
     );
     let size = size_of_val(&future);
-    assert!(size <= 464, "{size} bytes");
+    assert!(size <= 96, "{size} bytes");
 }
