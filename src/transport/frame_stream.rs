@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::tungstenite::error::Error as WsError;
+use async_tungstenite::tungstenite::protocol::frame::Frame;
+use async_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use futures_lite::{AsyncRead, AsyncWrite};
 
@@ -20,9 +22,12 @@ use crate::http::with_scratch;
 pub(super) struct FrameStream {
     env: Arc<Env>,
     socket: Metered,
-    /// None while nothing is in it: no part of a message, and nothing that waits to be sent.
-    codec: Option<Box<WebSocketContext>>,
+    /// None while nothing is in it: no part of a message, and no answer to a ping or a close.
+    codec: Option<WebSocketContext>,
     ends: FrameEnds,
+    /// A frame on its way out that the socket did not take at once, up to `sent` it has.
+    out: Vec<u8>,
+    sent: usize,
     /// A close frame has gone or come; the codec remembers which.
     is_closing: bool,
     /// Nothing more can be read.
@@ -33,8 +38,8 @@ impl FrameStream {
     /// `early` has the bytes that came behind the handshake.
     pub(super) fn new(env: Arc<Env>, socket: Metered, early: Vec<u8>) -> FrameStream {
         let ends = FrameEnds::default();
-        let (is_closing, is_over) = (false, false);
-        let mut stream = FrameStream { env, socket, codec: None, ends, is_closing, is_over };
+        let (codec, out, sent, is_closing, is_over) = (None, Vec::new(), 0, false, false);
+        let mut stream = FrameStream { env, socket, codec, ends, out, sent, is_closing, is_over };
         if !early.is_empty() {
             stream.begin(early);
         }
@@ -76,11 +81,31 @@ impl FrameStream {
         cx: &mut Context<'_>,
         message: &mut Option<Message>,
     ) -> Poll<Result<(), WsError>> {
-        self.is_closing |= matches!(message, Some(Message::Close(_)));
-        // Behind a close frame there is an answer to read. A server that stops sends one to all.
-        let room = if self.is_closing { ANSWER_BYTES } else { 0 };
-        let config = config(&self.env, room);
-        let new = || Box::new(WebSocketContext::new(Role::Server, Some(config)));
+        let is_close = matches!(message, Some(Message::Close(_)));
+        if is_close || self.codec.is_some() {
+            self.is_closing |= is_close;
+            return self.poll_send_behind(cx, message);
+        }
+        // The codec would remember nothing of it.
+        if let Some(frame) = message.take().map(frame) {
+            self.start(cx, frame)?;
+        }
+        while self.sent < self.out.len() {
+            let socket = Pin::new(&mut self.socket);
+            self.sent += some(ready!(socket.poll_write(cx, &self.out[self.sent..]))?)?;
+        }
+        (self.out, self.sent) = (Vec::new(), 0);
+        Pin::new(&mut self.socket).poll_flush(cx).map_err(WsError::from)
+    }
+
+    /// Sends it behind what is in the codec.
+    fn poll_send_behind(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), WsError>> {
+        let config = config(&self.env, ANSWER_BYTES);
+        let new = || WebSocketContext::new(Role::Server, Some(config));
         let codec = self.codec.get_or_insert_with(new);
         let mut io = Io { socket: &mut self.socket, ends: &mut self.ends, cx };
         if let Some(message) = message.take() {
@@ -92,6 +117,24 @@ impl FrameStream {
         }
         let flushed = codec.flush(&mut io);
         self.poll_rest(flushed)
+    }
+
+    /// Writes a frame as far as it goes; what does not is kept.
+    fn start(&mut self, cx: &mut Context<'_>, frame: Frame) -> Result<(), WsError> {
+        let length = frame.len();
+        with_scratch(|bytes| {
+            let Some(bytes) = bytes.get_mut(..length) else {
+                self.out.reserve_exact(length);
+                return frame.format(&mut self.out);
+            };
+            frame.format(&mut &mut *bytes)?;
+            let sent = match Pin::new(&mut self.socket).poll_write(cx, bytes) {
+                Poll::Ready(length) => some(length?)?,
+                Poll::Pending => 0,
+            };
+            self.out.extend_from_slice(&bytes[sent..]);
+            Ok(())
+        })
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, WsError>> {
@@ -134,7 +177,10 @@ impl FrameStream {
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         with_scratch(|bytes| {
             let length = ready!(Pin::new(&mut self.socket).poll_read(cx, bytes))?;
-            Poll::Ready(Ok(bytes[..length].to_vec()))
+            // The codec asks for the room of a payload again when it has read its length.
+            let mut early = Vec::with_capacity(2 * length);
+            early.extend_from_slice(&bytes[..length]);
+            Poll::Ready(Ok(early))
         })
     }
 
@@ -143,7 +189,7 @@ impl FrameStream {
         let has_all = self.ends.is_whole();
         let config = config(&self.env, if has_all { 0 } else { READ_BYTES });
         let codec = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        self.codec = Some(Box::new(codec));
+        self.codec = Some(codec);
     }
 
     /// Lets the codec go if all has left that is in it.
@@ -176,6 +222,26 @@ fn config(env: &Env, room: usize) -> WebSocketConfig {
 const READ_BYTES: usize = 4 * 1024;
 /// The same of what comes behind our close frame.
 const ANSWER_BYTES: usize = 256;
+
+/// The frame that a message goes out as. Closes go through the codec.
+fn frame(message: Message) -> Frame {
+    match message {
+        Message::Text(text) => Frame::message(text, OpCode::Data(Data::Text), true),
+        Message::Binary(bytes) => Frame::message(bytes, OpCode::Data(Data::Binary), true),
+        Message::Ping(bytes) => Frame::ping(bytes),
+        Message::Pong(bytes) => Frame::pong(bytes),
+        Message::Close(close) => Frame::close(close),
+        Message::Frame(frame) => frame,
+    }
+}
+
+/// A socket that takes nothing is one that has ended.
+fn some(length: usize) -> io::Result<usize> {
+    match length {
+        0 => Err(ErrorKind::ConnectionReset.into()),
+        length => Ok(length),
+    }
+}
 
 fn is_block(error: &WsError) -> bool {
     matches!(error, WsError::Io(error) if error.kind() == ErrorKind::WouldBlock)
