@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_lite::{Stream, future};
+use futures_lite::future;
 use http_types::{Response, StatusCode};
 use smol::channel::Receiver;
 
@@ -32,9 +32,9 @@ use crate::shield::shielded;
 
 /// Serves one connection until it ends.
 ///
-/// `early` has the bytes that the host has read from it. `drain` closes once the server drains:
-/// an idle connection ends, a busy one finishes its reply with `Connection: close`. `held` is
-/// dropped with the connection.
+/// `early` has the bytes that the host has read from it. `drain` closes once the server drains, and
+/// whoever closes it wakes the tasks of the clock: an idle connection ends, a busy one finishes its
+/// reply with `Connection: close`. `held` is dropped with the connection.
 pub(crate) fn serve(
     socket: Socket,
     early: Vec<u8>,
@@ -51,7 +51,7 @@ pub(crate) fn serve(
         peer,
         service,
         env,
-        drain: Box::pin(drain),
+        drain,
         requests: 0,
         empty_lines: 0,
         has_unread_body: false,
@@ -59,13 +59,15 @@ pub(crate) fn serve(
     async move {
         let _held = &held;
         while connection.next_request().await {
-            let mut next = poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await;
-            if let Next::Rest(answer) = next {
+            let next = match poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await {
                 // Boxes for what waits: a connection at rest keeps nothing of its requests, and a
                 // stream that goes on for hours needs no room for one.
-                let answer = Box::pin(connection.find(answer)).await;
-                next = connection.send(answer).await;
-            }
+                Next::Rest(answer) => {
+                    let answer = Box::pin(connection.find(answer)).await;
+                    connection.send(answer).await
+                }
+                next => next,
+            };
             match next {
                 // A client that pipelines is always ready; the others get their turn.
                 Next::Request if connection.is_pipelined() => future::yield_now().await,
@@ -118,8 +120,9 @@ struct Connection {
     peer: Peer,
     service: Arc<dyn Service>,
     env: Arc<Env>,
-    /// Boxed: it keeps its place in the list of listeners from poll to poll.
-    drain: Pin<Box<Receiver<Infallible>>>,
+    /// Asked and not waited for: its own place among those who wait would cost each connection more
+    /// than it is worth.
+    drain: Receiver<Infallible>,
     requests: u64,
     /// Skipped before the request that is waited for.
     empty_lines: u8,
@@ -185,11 +188,15 @@ impl Connection {
                 return Poll::Ready(true);
             }
             self.wire.release();
-            if self.drain.as_mut().poll_next(cx).is_ready() {
+            if self.drain.is_closed() {
                 return Poll::Ready(false);
             }
-            if ready!(self.wire.poll_more(cx)) != Arrival::Bytes {
-                return Poll::Ready(false);
+            match self.wire.poll_more(cx) {
+                Poll::Ready(Arrival::Bytes) => {}
+                Poll::Ready(_) => return Poll::Ready(false),
+                // Again, now that whoever closes it would wake us.
+                Poll::Pending if self.drain.is_closed() => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }

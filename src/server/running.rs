@@ -106,8 +106,9 @@ impl Running {
     }
 
     /// Takes no connections any more; idle ones close.
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self, env: &Env) {
         self.draining = None;
+        env.clock.wake_tasks();
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -201,7 +202,7 @@ impl Running {
     pub(super) fn end(mut self, core: &Core) -> Result<()> {
         let deadline = after(core.env.limits.stop_time);
         let rest = || deadline.saturating_duration_since(Instant::now());
-        self.draining = None;
+        self.drain(&core.env);
         core.calls.close();
         self.exchanges.close();
         core.cancel_open_work(CancelReason::Shutdown);

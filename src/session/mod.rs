@@ -24,7 +24,6 @@ pub(crate) use streams::{Resumed, STANDALONE, Streams};
 use crate::cancel::CancelReason;
 use crate::changes::{Change, Listener};
 use crate::env::Env;
-use crate::json::push_text_member;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, ClientInfo, Revision};
 use crate::reply::ReplySink;
@@ -34,8 +33,6 @@ use crate::sync::lock;
 /// The least level of log messages until `logging/setLevel` says otherwise; the specification
 /// lets the server choose.
 const DEFAULT_LEVEL: Level = Level::Info;
-
-const NO_CAPABILITIES: &str = "{}";
 
 /// Bytes of the URIs that one session or listen stream may subscribe to: a count alone would let
 /// long ones take gigabytes in a thousand sessions.
@@ -69,23 +66,32 @@ pub(crate) struct Session {
 }
 
 /// What `initialize` settled.
-#[derive(Debug)]
 pub(crate) struct Handshake {
     pub(crate) revision: Revision,
-    pub(crate) client: ClientInfo,
-    /// As JSON text; none for those who have none.
-    capabilities: Option<Box<str>>,
+    /// The name of the client, its version, and its capabilities as JSON: one allocation for what
+    /// every session keeps and few calls look at.
+    text: Box<str>,
+    name_end: usize,
+    version_end: usize,
 }
 
 impl Handshake {
     /// `capabilities` is JSON text.
     pub(crate) fn new(revision: Revision, client: ClientInfo, capabilities: &str) -> Handshake {
-        let has_some = capabilities != NO_CAPABILITIES;
-        Handshake { revision, client, capabilities: has_some.then(|| capabilities.into()) }
+        let ClientInfo { name, version } = client;
+        let (name_end, version_end) = (name.len(), name.len() + version.len());
+        let text = [&name, &version, capabilities].concat().into();
+        Handshake { revision, text, name_end, version_end }
+    }
+
+    pub(crate) fn client(&self) -> ClientInfo {
+        let (name, rest) = self.text.split_at(self.name_end);
+        let version = &rest[..self.version_end - self.name_end];
+        ClientInfo { name: name.to_owned(), version: version.to_owned() }
     }
 
     fn capabilities(&self) -> &str {
-        self.capabilities.as_deref().unwrap_or(NO_CAPABILITIES)
+        &self.text[self.version_end..]
     }
 }
 
@@ -134,7 +140,7 @@ impl Session {
     pub(crate) fn with_capabilities<T>(&self, ask: impl FnOnce(ClientCapabilities<'_>) -> T) -> T {
         match self.handshake() {
             Some(settled) => ask(ClientCapabilities::new(settled.capabilities(), settled.revision)),
-            None => ask(ClientCapabilities::new(NO_CAPABILITIES, Revision::ASSUMED)),
+            None => ask(ClientCapabilities::new("{}", Revision::ASSUMED)),
         }
     }
 
@@ -247,17 +253,12 @@ impl Listener for Session {
         }
     }
 
-    fn changed(&self, change: &Change) {
+    fn changed(&self, change: &Change, notification: &Arc<str>) {
         // Only a client that shook hands the legacy way asked for unsolicited notifications; the
         // last word of the handshake may come while the change waits to be told.
         if !self.is_initialized() || !self.hears(change) {
             return;
         }
-        let mut params = String::from("{");
-        if let Change::Updated(uri) = change {
-            push_text_member(&mut params, "uri", uri);
-        }
-        params.push('}');
-        self.send(write::notification(change.method(), &params).into());
+        self.send(notification.clone());
     }
 }

@@ -3,7 +3,7 @@
 //! Every event that went out on a stream with ids is kept until newer ones need its place. A
 //! client that comes back with `Last-Event-ID` gets the rest of that stream and of no other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::outbox::{Close, EventId, Frame, Outbox};
@@ -26,7 +26,7 @@ struct State {
     /// Most sessions have this one alone, so it needs no map.
     standalone: Option<Stream>,
     /// Those of requests.
-    live: HashMap<u32, Stream>,
+    live: BTreeMap<u32, Stream>,
     /// Oldest first. Never above `limits.replay_bytes`.
     replay: VecDeque<(EventId, Frame)>,
     replay_bytes: usize,
