@@ -8,19 +8,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_lite::io::{AsyncBufRead, AsyncRead};
-use http_types::Body;
+
+use super::Events;
 
 /// See the module text.
 pub(super) struct Chunked {
     /// Not read yet; no memory once it is.
     head: Vec<u8>,
-    body: Box<dyn AsyncBufRead + Unpin + Send + Sync>,
+    body: Events,
     is_done: bool,
 }
 
 impl Chunked {
-    pub(super) fn new(head: Vec<u8>, body: Body) -> Chunked {
-        Chunked { head, body: body.into_reader(), is_done: false }
+    pub(super) fn new(head: Vec<u8>, body: Events) -> Chunked {
+        Chunked { head, body, is_done: false }
     }
 }
 
@@ -71,8 +72,7 @@ mod tests {
 
     /// Reads all, `room` bytes at a time.
     fn written(body: &'static [u8], room: usize) -> io::Result<String> {
-        let body = Body::from_reader(Cursor::new(body), None);
-        let mut chunked = Chunked::new(b"head;".to_vec(), body);
+        let mut chunked = Chunked::new(b"head;".to_vec(), Box::new(Cursor::new(body)));
         let mut all = Vec::new();
         let mut buf = vec![0; room];
         loop {

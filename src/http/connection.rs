@@ -18,7 +18,7 @@ use super::body::{BODY_LATE, BODY_TOO_LARGE, Dechunker, TOO_MUCH_HELD};
 use super::guard::{Scanner, parse};
 use super::head::{Expectation, Framing};
 use super::reject::Reject;
-use super::response::{Reply, Terms, finish, no_upgrade, upgrade_head};
+use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
@@ -452,9 +452,9 @@ impl Connection {
 
     fn conclude(&self, answer: Final, terms: Terms) -> Answer {
         let terms = self.present(terms);
-        match direct::reply(&answer, terms) {
+        match direct::reply(&answer, terms).or_else(|| brief(&answer, terms)) {
             Some(bytes) => Answer::Bytes(bytes, Next::Request),
-            None => Answer::Reply(finish(answer.into(), terms, &self.env)),
+            None => Answer::Reply(stream_or(answer, terms, &self.env)),
         }
     }
 
@@ -511,6 +511,17 @@ impl Connection {
         let persist = head.persist && self.requests < self.env.limits.requests_per_connection;
         Terms { method: head.method, version: head.version, persist }
     }
+}
+
+fn stream_or(answer: Final, terms: Terms, env: &Env) -> Reply {
+    let answer = match answer {
+        Final::Events(stream) => match events(stream, terms) {
+            Ok(reply) => return reply,
+            Err(stream) => Final::Events(stream),
+        },
+        other => other,
+    };
+    finish(answer.into(), terms, env)
 }
 
 fn check_held(is_allowed: bool) -> Result<(), Stop> {

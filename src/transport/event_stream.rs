@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_lite::{AsyncBufRead, AsyncRead};
-use http_types::Response;
 
 use crate::cancel::CancelReason;
 use crate::clock::Alarm;
 use crate::core::Core;
 use crate::env::Env;
+use crate::http::Final;
 use crate::session::{Close, EventId, Frame, InFlight, Link, Outbox, Session};
 
 /// Frames are written together up to this size, so that a burst is one write and not many.
@@ -220,7 +220,7 @@ impl AsyncRead for EventStream {
     }
 }
 
-/// The response around `stream`.
-pub(super) fn response(stream: EventStream) -> Response {
-    crate::http::response::event_stream(stream)
+/// The answer that `stream` is.
+pub(super) fn answer(stream: EventStream) -> Final {
+    Final::Events(Box::new(stream))
 }
