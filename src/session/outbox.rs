@@ -80,13 +80,17 @@ pub(crate) struct Outbox {
 }
 
 #[derive(Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "every stream has the place, and few ever have the queue"
+)]
 struct State {
     /// The frame that goes next. Most are sent before another one comes, so the queue behind it
     /// has no memory most of the time.
     next: Option<Frame>,
     /// Those behind it, oldest first. Together never above `limits.outbox_frames` and, unless it is
     /// one frame alone, `limits.outbox_bytes`.
-    rest: VecDeque<Frame>,
+    rest: Option<Box<VecDeque<Frame>>>,
     bytes: usize,
     closed: Option<Close>,
     /// Woken when there is something to send; the connection alone drains the queue.
@@ -95,15 +99,17 @@ struct State {
 
 impl State {
     fn frames(&self) -> usize {
-        usize::from(self.next.is_some()) + self.rest.len()
+        usize::from(self.next.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     fn take(&mut self) -> Option<Frame> {
         let frame = self.next.take()?;
         self.bytes -= frame.bytes();
-        self.next = self.rest.pop_front();
-        if self.next.is_none() {
-            self.rest = VecDeque::new();
+        if let Some(rest) = &mut self.rest {
+            self.next = rest.pop_front();
+            if self.next.is_none() {
+                self.rest = None;
+            }
         }
         Some(frame)
     }
@@ -133,7 +139,7 @@ impl Outbox {
                 }
                 (WhenFull::Close, _) => {
                     self.env.counters.outboxes_overflowed.up();
-                    (state.next, state.rest, state.bytes) = (None, VecDeque::new(), 0);
+                    (state.next, state.rest, state.bytes) = (None, None, 0);
                     return self.close_locked(state, Close::Overflow);
                 }
             }
@@ -141,7 +147,7 @@ impl Outbox {
         state.bytes += frame.bytes();
         match state.next {
             None => state.next = Some(frame),
-            Some(_) => state.rest.push_back(frame),
+            Some(_) => state.rest.get_or_insert_default().push_back(frame),
         }
         let reader = state.reader.take();
         drop(state);
