@@ -13,7 +13,7 @@ BENCH_COMMIT = $$(git log -1 --format='%h %s, %cs' 2>/dev/null || echo an unknow
 EXCHANGE = EMCP_BENCH_SERVERS=$(abspath $(SERVERS)) EMCP_BENCH_COMMIT="$(BENCH_COMMIT)" \
   $(CARGO) bench --quiet --bench exchange --
 
-.PHONY: bench bench-quick instructions bench-own bench-peers bench-host
+.PHONY: bench bench-quick bench-memory instructions bench-own bench-peers bench-host
 # About half an hour; the machine should do nothing else.
 bench: bench-own bench-peers
 	$(EXCHANGE) --write $(abspath benches/RESULTS.md) $(ROWS)
@@ -21,6 +21,10 @@ bench: bench-own bench-peers
 # About a minute: emcp and the floor alone.
 bench-quick: bench-own
 	$(EXCHANGE) --quick --alone --write $(abspath $(BENCH)/quick.md) $(ROWS)
+
+# What idle peers take, 1,000 and 5,000 of them. Does not mind what else the machine does.
+bench-memory: bench-host
+	$(EXCHANGE) --memory $(ROWS)
 
 # Does not mind what else the machine does. ACCEPT=1 records what it finds.
 instructions: bench-host | valgrind-present

@@ -31,6 +31,9 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// How the server's notifications begin.
 const NOTIFICATION: &[u8] = br#"{"jsonrpc":"2.0","method""#;
 
+/// What is in the one that the peers at rest are sent.
+const LIST_CHANGED: &[u8] = b"notifications/tools/list_changed";
+
 /// Longest time for one answer. One that takes longer hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -182,6 +185,15 @@ impl Connection {
             }
             self.read()?;
         }
+    }
+
+    /// Waits until a notification has been read, and forgets it.
+    pub(crate) fn wait_for_notification(&mut self) -> io::Result<()> {
+        while !self.buffer.windows(LIST_CHANGED.len()).any(|bytes| bytes == LIST_CHANGED) {
+            self.read()?;
+        }
+        self.buffer.clear();
+        Ok(())
     }
 
     fn take_response(&mut self) -> io::Result<Option<framing::Response>> {

@@ -18,6 +18,8 @@ pub(crate) enum Ask {
     Series,
     /// The list of 50 tools.
     List,
+    /// A short text, and that everybody is told of a changed list.
+    Announcement,
 }
 
 /// How a request travels, and as whose.
@@ -84,6 +86,7 @@ impl Caller {
             Ask::Text | Ask::TextOnWorker => "text",
             Ask::Series => "series",
             Ask::List => "",
+            Ask::Announcement => "announce",
         };
         let mut address = address.clone();
         if exchange.is_stream && !is_peer {
@@ -148,7 +151,7 @@ impl Caller {
         let has_text = result.content.first().is_some_and(|content| !content.text.is_empty());
         let is_right = match self.exchange.ask {
             _ if self.is_floor => has_text,
-            Ask::Text | Ask::TextOnWorker => has_text,
+            Ask::Text | Ask::TextOnWorker | Ask::Announcement => has_text,
             Ask::Series => {
                 has_text
                     && result.structured.as_ref().is_some_and(|series| series.points.len() == 150)

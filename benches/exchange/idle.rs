@@ -9,7 +9,7 @@ use crate::catalogue::{
     BY_WEBSOCKET, Contender, EMCP, EMCP_C, FLOOR, Hall, LISTEN_STREAMS, Role, SESSION_STREAMS,
 };
 use crate::client::{Connection, MODERN_CLAIMS, modern_fields};
-use crate::exchange::{Ask, Exchange, Way};
+use crate::exchange::{Ask, Caller, Exchange, Way};
 use crate::load::Load;
 use crate::server::{Address, Server};
 
@@ -35,6 +35,8 @@ pub(crate) enum Idle {
 /// What one kind of peer costs one server.
 pub(crate) struct Memory {
     pub(crate) kind: Idle,
+    /// The peers have had something to do before they came to rest.
+    pub(crate) has_worked: bool,
     pub(crate) contender: &'static Contender,
     /// Resident memory before.
     pub(crate) resident: u64,
@@ -91,6 +93,11 @@ impl Idle {
         [EMCP].into_iter().chain(peers.iter().copied()).collect()
     }
 
+    /// Those whose memory after work is measured. The tools for it are those of our own host.
+    fn works(self) -> bool {
+        matches!(self, Idle::SessionStream | Idle::ListenStream | Idle::WebSocket)
+    }
+
     fn open(self, address: &Address) -> io::Result<Connection> {
         let mut connection = Connection::open(address)?;
         match self {
@@ -121,38 +128,83 @@ pub(crate) fn memory(hall: &Hall, plan: &Plan) -> io::Result<Vec<Memory>> {
     let mut found = Vec::new();
     for kind in Idle::ALL.into_iter().filter(|kind| plan.has(kind.name())) {
         for contender in kind.contenders() {
-            let mut each = Vec::new();
-            let mut resident = 0;
-            for count in plan.peers.iter().copied() {
-                // A server of its own for each figure: memory that an earlier one has freed would
-                // otherwise serve the next one for nothing.
-                let Some(server) = hall.start(contender)? else { continue };
-                match bytes_each(&server, kind, count) {
-                    Ok((before, bytes)) => {
-                        resident = before;
-                        each.push((count, bytes));
-                    }
-                    Err(error) => leave_out(contender, kind, count, error)?,
-                }
-                server.stop()?;
-            }
-            if !each.is_empty() {
-                found.push(Memory { kind, contender, resident, each });
-            }
+            found.extend(memory_of(hall, plan, contender, kind, false)?);
+        }
+        if kind.works() {
+            found.extend(memory_of(hall, plan, EMCP, kind, true)?);
         }
     }
     Ok(found)
 }
 
-fn bytes_each(server: &Server, kind: Idle, count: usize) -> io::Result<(u64, u64)> {
+fn memory_of(
+    hall: &Hall,
+    plan: &Plan,
+    contender: &'static Contender,
+    kind: Idle,
+    has_worked: bool,
+) -> io::Result<Option<Memory>> {
+    let mut each = Vec::new();
+    let mut resident = 0;
+    for count in plan.peers.iter().copied() {
+        // A server of its own for each figure: memory that an earlier one has freed would
+        // otherwise serve the next one for nothing.
+        let Some(server) = hall.start(contender)? else { continue };
+        match bytes_each(&server, kind, count, has_worked) {
+            Ok((before, bytes)) => {
+                resident = before;
+                each.push((count, bytes));
+            }
+            Err(error) => leave_out(contender, kind, count, error)?,
+        }
+        server.stop()?;
+    }
+    let has_some = !each.is_empty();
+    Ok(has_some.then_some(Memory { kind, has_worked, contender, resident, each }))
+}
+
+fn bytes_each(
+    server: &Server,
+    kind: Idle,
+    count: usize,
+    has_worked: bool,
+) -> io::Result<(u64, u64)> {
     // The first of a kind brings code and tables into memory that no other peer pays for.
-    let first = kind.open(&server.address)?;
+    let mut first = vec![kind.open(&server.address)?];
+    if has_worked {
+        work(server, kind, &mut first)?;
+    }
     let before = server.resident_bytes()?;
-    let peers = kind.open_many(&server.address, count)?;
+    let mut peers = kind.open_many(&server.address, count)?;
+    if has_worked {
+        work(server, kind, &mut peers)?;
+    }
     let after = server.resident_bytes()?;
     drop((first, peers));
     Ok((before, after.saturating_sub(before) / count as u64))
 }
+
+/// Has each peer hear of a change, and ask for 4 KB if it can.
+fn work(server: &Server, kind: Idle, peers: &mut [Connection]) -> io::Result<()> {
+    let announce = Exchange::new(Way::Modern, Ask::Announcement);
+    let mut caller = Caller::open(&server.address, announce, false, false)?;
+    caller.send()?;
+    let answer = caller.connection.wait()?;
+    caller.check(&answer)?;
+    for peer in peers {
+        peer.wait_for_notification()?;
+        if kind == Idle::WebSocket {
+            peer.send(&peer.request("", CALL_SERIES))?;
+            peer.wait()?;
+        }
+    }
+    Ok(())
+}
+
+const CALL_SERIES: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","#,
+    r#""params":{"name":"series","arguments":{}}}"#
+);
 
 /// Wake-ups of servers that nobody asks anything, without and with streams.
 pub(crate) fn wake_ups(hall: &Hall, plan: &Plan) -> io::Result<Vec<WakeUps>> {

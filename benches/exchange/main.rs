@@ -2,11 +2,12 @@
 //! what an idle peer costs them. `make instructions`: what it costs emcp in instructions.
 //!
 //!     exchange [--quick] [--alone] [--write FILE] [WORD...]
+//!     exchange --memory [WORD...]
 //!     exchange --instructions FILE [--accept] [WORD...]
 //!
 //! `EMCP_BENCH_SERVERS` names the folder of the servers, which `benches/bench.mk` fills;
 //! `EMCP_BENCH_COMMIT` what was built. `--quick` makes fewer exchanges, `--alone` leaves the peers
-//! out. Words pick the rows whose name has all of them. Figures are read from the server's clock and
+//! out, `--memory` everything but what idle peers of emcp take. Words pick the rows whose name has all of them. Figures are read from the server's clock and
 //! from `/proc`; the client is on a core of its own and checks every answer.
 
 #![forbid(unsafe_code)]
@@ -71,6 +72,7 @@ impl Plan {
 struct Arguments {
     is_quick: bool,
     is_alone: bool,
+    is_memory: bool,
     write: Option<PathBuf>,
     instructions: Option<PathBuf>,
     is_accepted: bool,
@@ -85,6 +87,7 @@ impl Arguments {
             match word.as_str() {
                 "--quick" => arguments.is_quick = true,
                 "--alone" => arguments.is_alone = true,
+                "--memory" => arguments.is_memory = true,
                 "--accept" => arguments.is_accepted = true,
                 "--write" => arguments.write = rest.next().map(PathBuf::from),
                 "--instructions" => arguments.instructions = rest.next().map(PathBuf::from),
@@ -116,7 +119,8 @@ fn run() -> io::Result<()> {
     let commit = env::var("EMCP_BENCH_COMMIT").unwrap_or("an unknown commit".into());
     allow_many_descriptors();
     let circumstances = circumstances(&commit)?;
-    let hall = Hall::new(folder.into(), Cores::split()?, arguments.is_alone);
+    let is_alone = arguments.is_alone || arguments.is_memory;
+    let hall = Hall::new(folder.into(), Cores::split()?, is_alone);
     let words = arguments.words;
     if let Some(file) = arguments.instructions {
         let is_wanted = |name: &str| words.iter().all(|word| name.contains(word.as_str()));
@@ -124,7 +128,11 @@ fn run() -> io::Result<()> {
         return instructions::run(&hall, &file, accept, is_wanted);
     }
     let plan = if arguments.is_quick { Plan::quick(words) } else { Plan::complete(words) };
-    let report = measure(&hall, &plan, circumstances)?;
+    let report = if arguments.is_memory {
+        Report { memory: idle::memory(&hall, &plan)?, circumstances, ..Report::default() }
+    } else {
+        measure(&hall, &plan, circumstances)?
+    };
     let text = report.to_markdown(&plan);
     println!("{text}");
     arguments.write.map_or(Ok(()), |file| fs::write(file, text))

@@ -12,6 +12,7 @@ use crate::load::CONNECTIONS;
 use crate::rows::{P99_TARGET, Target};
 
 /// Everything that was measured.
+#[derive(Default)]
 pub(crate) struct Report {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) memory: Vec<Memory>,
@@ -90,8 +91,9 @@ impl Report {
             line_to(
                 out,
                 format_args!(
-                    "| {} | {} | {} | {} | {:.1} |",
+                    "| {}{} | {} | {} | {} | {:.1} |",
                     memory.kind.name(),
+                    if memory.has_worked { ", after work" } else { "" },
                     name(memory.contender),
                     each.join(", "),
                     target.unwrap_or_default(),

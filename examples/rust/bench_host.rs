@@ -1,8 +1,9 @@
 //! The host that `make bench` and `make instructions` measure: `text` and `series` run on the I/O
-//! thread, `text_on_worker` on the pool, and the other tools are there to be listed. Serves until
-//! standard input ends or SIGTERM comes.
+//! thread, `text_on_worker` on the pool, `announce` has everybody hear of a changed list, and the
+//! other tools are there to be listed. Serves until standard input ends or SIGTERM comes.
 
 use std::fmt::Write;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use emcp::{
@@ -33,14 +34,18 @@ fn main() -> emcp::Result<()> {
         idle_time: IDLE_TIME,
         ..Limits::default()
     };
-    let server = Server::new(identity, Options::default(), limits)?;
+    let server = Arc::new(Server::new(identity, Options::default(), limits)?);
     let inline = ToolFlags { inline: true, ..ToolFlags::default() };
     server.add_tool(tool("text", "Answers with a short text.")?.flags(inline), text)?;
     let about = "Answers with the last values of a metric.";
     server.add_tool(tool("series", about)?.flags(inline), series)?;
     let about = "Answers with a short text, from a worker.";
     server.add_tool(tool("text_on_worker", about)?, text)?;
-    for n in 4..=TOOLS {
+    let about = "Tells everybody that the list of tools has changed.";
+    // Weak: the server must not keep itself alive.
+    let weak = Arc::downgrade(&server);
+    server.add_tool(tool("announce", about)?, move |call| announce(&weak, call))?;
+    for n in 5..=TOOLS {
         let about = format!("Is tool {n} of a daemon that has many.");
         server.add_tool(tool(&format!("tool_{n:02}"), &about)?, text)?;
     }
@@ -59,6 +64,15 @@ fn tool(name: &str, description: &str) -> emcp::Result<Tool> {
 
 fn text(call: Call) {
     call.reply(ToolResult::text("This is a simple text response for testing."));
+}
+
+fn announce(server: &Weak<Server>, call: Call) {
+    if let Some(server) = server.upgrade() {
+        let name = format!("tool_{TOOLS:02}");
+        // It is there, or the list would be shorter than what is measured.
+        let _ = server.enable_tool(&name, false).and_then(|()| server.enable_tool(&name, true));
+    }
+    text(call);
 }
 
 fn series(call: Call) {

@@ -44,7 +44,7 @@ pub fn serve(listener: TcpListener, limits: Limits) -> io::Result<()> {
 
 async fn connection(stream: Async<TcpStream>, service: EchoService, drain: Receiver<Infallible>) {
     let (peer, env) = (Peer::at("echo".into(), false), service.env.clone());
-    http::serve(Socket::from(stream), Vec::new(), peer, Arc::new(service), env, drain).await;
+    http::serve(Socket::from(stream), Vec::new(), peer, Arc::new(service), env, drain, ()).await;
 }
 
 struct EchoService {

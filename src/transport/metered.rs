@@ -38,6 +38,11 @@ impl Metered {
         self.deflated = Some(agreed.start(early, &self.env));
     }
 
+    /// Tells whether compressed messages may wait in it.
+    pub(super) fn inflates(&self) -> bool {
+        self.deflated.is_some()
+    }
+
     /// The form in which to send `message`.
     pub(super) fn packed(&self, message: Message) -> Message {
         match &self.deflated {

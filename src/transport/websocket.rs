@@ -16,7 +16,7 @@ use super::text_channel::{Closing, TextChannel, subprotocol};
 use crate::core::Core;
 use crate::deflate::Agreed;
 use crate::http::response::{set_header, text};
-use crate::http::{Head, Incoming, Outcome, Peer, Socket};
+use crate::http::{BoxFuture, Head, Incoming, Outcome, Peer, Socket};
 
 /// The header of what handshakes agree on beside the protocol itself.
 pub(super) const EXTENSIONS: &str = "sec-websocket-extensions";
@@ -38,7 +38,7 @@ pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
     headers.extend(deflate.as_ref().map(|agreed| (EXTENSIONS, agreed.header())));
     let (core, peer) = (core.clone(), incoming.peer);
     let run = Box::new(move |socket: Socket, early: Vec<u8>| {
-        Box::pin(serve(core, socket, early, peer, slot, deflate)) as crate::http::BoxFuture<()>
+        serve(&core, socket, early, &peer, slot, deflate)
     });
     Outcome::Upgrade { headers, run }
 }
@@ -59,16 +59,19 @@ pub(super) fn accept_key(head: &Head) -> Result<String, Box<Response>> {
     Ok(derive_accept_key(key.as_bytes()))
 }
 
-async fn serve(
-    core: Arc<Core>,
+fn serve(
+    core: &Arc<Core>,
     socket: Socket,
     early: Vec<u8>,
-    peer: Peer,
+    peer: &Peer,
     slot: StreamSlot,
     deflate: Option<Agreed>,
-) {
-    let Ok(channel) = TextChannel::open(&core, &peer, slot) else { return };
-    frames::serve(core.env.clone(), socket, early, channel, deflate).await;
+) -> BoxFuture<()> {
+    match TextChannel::open(core, peer, slot) {
+        Ok(channel) => Box::pin(frames::serve(core.env.clone(), socket, early, channel, deflate)),
+        // No randomness: the client finds its connection closed.
+        Err(_) => Box::pin(std::future::ready(())),
+    }
 }
 
 impl Messages for TextChannel {
