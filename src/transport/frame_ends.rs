@@ -74,9 +74,9 @@ impl FrameEnds {
 
     fn end_frame(&mut self) {
         let is_last = self.head[0] & FIN != 0;
-        // A control frame is a message of its own, also between those of another one; and the
-        // reader is to find it even if it says that more of it follows, which is a fault.
         let is_control = self.head[0] & CONTROL != 0;
+        // A control frame is a message of its own, also between those of another one. One that is
+        // not its own last frame breaks the rules, which its reader is to find.
         if !is_control {
             self.is_fragmented = !is_last;
         }
@@ -146,6 +146,7 @@ mod tests {
         check(&[&begin[..], &ping].concat(), 1, false);
         check(&[&begin[..], &ping, &end].concat(), 2, true);
         check(&[&begin[..], &ping, &end].concat(), 1, false);
+        check(&frame(0x09, 2), 0, false);
     }
 
     #[test]
