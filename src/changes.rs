@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::clock::Alarm;
 use crate::env::Env;
+use crate::json::push_text_member;
+use crate::rpc::write;
 use crate::sync::lock;
 
 /// What has changed.
@@ -34,6 +36,15 @@ impl Change {
             Change::Updated(_) => "notifications/resources/updated",
         }
     }
+
+    fn notification(&self) -> String {
+        let mut params = String::from("{");
+        if let Change::Updated(uri) = self {
+            push_text_member(&mut params, "uri", uri);
+        }
+        params.push('}');
+        write::notification(self.method(), &params)
+    }
 }
 
 /// Somebody who asked to hear of changes.
@@ -41,7 +52,8 @@ pub(crate) trait Listener: Send + Sync {
     /// Tells whether it asked to hear of `change`.
     fn hears(&self, change: &Change) -> bool;
 
-    fn changed(&self, change: &Change);
+    /// Hears of it. `notification` says so to a legacy client; all of them share its text.
+    fn changed(&self, change: &Change, notification: &Arc<str>);
 }
 
 /// The one thing in the server that fans out.
@@ -97,9 +109,14 @@ impl Changes {
 
     fn flush(&self) {
         let pending = std::mem::take(&mut *lock(&self.pending));
+        let told = |change: Change| {
+            let notification: Arc<str> = change.notification().into();
+            (change, notification)
+        };
+        let pending: Vec<_> = pending.into_iter().map(told).collect();
         // Told outside the lock: a listener's stream may close, and with it the listener.
         for listener in self.live() {
-            pending.iter().for_each(|change| listener.changed(change));
+            pending.iter().for_each(|(change, text)| listener.changed(change, text));
         }
     }
 

@@ -5,7 +5,7 @@
 //! does not wake up.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -75,6 +75,8 @@ impl Alarms {
 struct Slot {
     due_ms: AtomicU64,
     waker: Mutex<Option<Waker>>,
+    /// Its owner is a task, which looks at what else has happened when it is woken.
+    is_of_task: AtomicBool,
 }
 
 impl Clock {
@@ -89,9 +91,24 @@ impl Clock {
 
     /// Adds an alarm with no deadline.
     pub(crate) fn alarm(self: &Arc<Self>) -> Alarm {
-        let slot = Arc::new(Slot { due_ms: AtomicU64::new(UNSET), waker: Mutex::default() });
+        let slot = Arc::new(Slot {
+            due_ms: AtomicU64::new(UNSET),
+            waker: Mutex::default(),
+            is_of_task: AtomicBool::new(false),
+        });
         let place = lock(&self.alarms).add(slot.clone());
         Alarm { clock: self.clone(), place, slot }
+    }
+
+    /// Wakes all tasks that wait on alarms, so that they look at what has changed for all of them.
+    /// That they wait here already spares each of them another list to be on.
+    pub(crate) fn wake_tasks(&self) {
+        let wakers: Vec<Waker> = {
+            let alarms = lock(&self.alarms);
+            let of_tasks = alarms.live().filter(|slot| slot.is_of_task.load(Relaxed));
+            of_tasks.filter_map(|slot| lock(&slot.waker).clone()).collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Ticks for ever; spawned once on the I/O thread.
@@ -201,6 +218,7 @@ impl Alarm {
 
     /// Ready once the deadline has passed; with no deadline it stays pending.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.slot.is_of_task.store(true, Relaxed);
         self.wake(cx.waker());
         if self.is_due() { Poll::Ready(()) } else { Poll::Pending }
     }

@@ -18,7 +18,7 @@ pub(crate) fn caller(
 ) -> Caller {
     // A modern request says who it is itself; nothing may be inferred from earlier ones.
     let client = match session.filter(|_| !revision.is_modern()) {
-        Some(session) => session.handshake().map(|settled| settled.client),
+        Some(session) => session.handshake().map(|settled| settled.client()),
         None => Some(meta.client.clone()),
     };
     let client = client.unwrap_or_default();

@@ -35,11 +35,11 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
             let problem = format!("capabilities are above {CAPABILITIES_BYTES_MAX} bytes");
             return request.fail(code::INVALID_PARAMS, &problem, None);
         }
-        Ok(params) => Handshake {
-            revision: Revision::negotiate(&params.protocol_version),
-            client: params.client_info.map(ClientInfo::read).unwrap_or_default(),
-            capabilities: params.capabilities.map_or("{}", RawValue::get).to_owned(),
-        },
+        Ok(params) => Handshake::new(
+            Revision::negotiate(&params.protocol_version),
+            params.client_info.map(ClientInfo::read).unwrap_or_default(),
+            params.capabilities.map_or("{}", RawValue::get),
+        ),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
     let revision = handshake.revision;

@@ -197,7 +197,7 @@ impl Listener for Listen {
         }
     }
 
-    fn changed(&self, change: &Change) {
+    fn changed(&self, change: &Change, _: &Arc<str>) {
         if !self.hears(change) {
             return;
         }

@@ -4,12 +4,12 @@
 //! belongs to one request is boxed and gone with its reply.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_lite::{Stream, future};
+use futures_lite::future;
 use http_types::{Response, StatusCode};
 use smol::channel::Receiver;
 
@@ -18,7 +18,7 @@ use super::body::{BODY_LATE, BODY_TOO_LARGE, Dechunker, TOO_MUCH_HELD};
 use super::guard::{Scanner, parse};
 use super::head::{Expectation, Framing};
 use super::reject::Reject;
-use super::response::{Reply, Terms, finish, no_upgrade, upgrade_head};
+use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
@@ -32,44 +32,50 @@ use crate::shield::shielded;
 
 /// Serves one connection until it ends.
 ///
-/// `early` has the bytes that the host has read from it. `drain` closes once the server drains:
-/// an idle connection ends, a busy one finishes its reply with `Connection: close`.
-pub(crate) async fn serve(
+/// `early` has the bytes that the host has read from it. `drain` closes once the server drains, and
+/// whoever closes it wakes the tasks of the clock: an idle connection ends, a busy one finishes its
+/// reply with `Connection: close`. `held` is dropped with the connection.
+pub(crate) fn serve(
     socket: Socket,
     early: Vec<u8>,
     peer: Peer,
     service: Arc<dyn Service>,
     env: Arc<Env>,
     drain: Receiver<Infallible>,
-) {
-    let wire = Wire::new(socket, early, env.clone());
-    let mut connection = Connection {
-        wire,
+    held: impl Send + 'static,
+) -> impl Future<Output = ()> + Send {
+    // Outside the future, which would keep the arguments beside what is made of them; and boxed,
+    // so that one who takes the socket over needs no room for the rest.
+    let mut connection = Box::new(Connection {
+        wire: Wire::new(socket, early, env.clone()),
         peer,
         service,
         env,
-        drain: Box::pin(drain),
+        drain,
         requests: 0,
         empty_lines: 0,
         has_unread_body: false,
-    };
-    while connection.next_request().await {
-        let mut next = poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await;
-        if let Next::Rest(answer) = next {
-            // A box for what waits: a connection at rest keeps nothing of its requests.
-            next = Box::pin(connection.exchange(answer)).await;
-        }
-        match next {
-            // A client that pipelines is always ready; the others get their turn.
-            Next::Request if connection.is_pipelined() => future::yield_now().await,
-            Next::Request => {}
-            Next::Close => {
-                let rest =
-                    if connection.has_unread_body { connection.env.limits.body_bytes } else { 0 };
-                return Box::pin(connection.wire.linger(rest)).await;
+    });
+    async move {
+        let _held = &held;
+        while connection.next_request().await {
+            let next = match poll_fn(|cx| Poll::Ready(connection.exchange_at_once(cx))).await {
+                // Boxes for what waits: a connection at rest keeps nothing of its requests, and a
+                // stream that goes on for hours needs no room for one.
+                Next::Rest(answer) => {
+                    let answer = Box::pin(connection.find(answer)).await;
+                    connection.send(answer).await
+                }
+                next => next,
+            };
+            match next {
+                // A client that pipelines is always ready; the others get their turn.
+                Next::Request if connection.is_pipelined() => future::yield_now().await,
+                Next::Request => {}
+                Next::Close => return Box::pin(connection.linger()).await,
+                Next::Vanish | Next::Rest(_) => return,
+                Next::Upgrade(run) => return connection.hand_over(run).await,
             }
-            Next::Vanish | Next::Rest(_) => return,
-            Next::Upgrade(run) => return connection.hand_over(run).await,
         }
     }
 }
@@ -114,8 +120,9 @@ struct Connection {
     peer: Peer,
     service: Arc<dyn Service>,
     env: Arc<Env>,
-    /// Boxed: it keeps its place in the list of listeners from poll to poll.
-    drain: Pin<Box<Receiver<Infallible>>>,
+    /// Asked and not waited for: its own place among those who wait would cost each connection more
+    /// than it is worth.
+    drain: Receiver<Infallible>,
     requests: u64,
     /// Skipped before the request that is waited for.
     empty_lines: u8,
@@ -181,11 +188,15 @@ impl Connection {
                 return Poll::Ready(true);
             }
             self.wire.release();
-            if self.drain.as_mut().poll_next(cx).is_ready() {
+            if self.drain.is_closed() {
                 return Poll::Ready(false);
             }
-            if ready!(self.wire.poll_more(cx)) != Arrival::Bytes {
-                return Poll::Ready(false);
+            match self.wire.poll_more(cx) {
+                Poll::Ready(Arrival::Bytes) => {}
+                Poll::Ready(_) => return Poll::Ready(false),
+                // Again, now that whoever closes it would wake us.
+                Poll::Pending if self.drain.is_closed() => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -208,8 +219,8 @@ impl Connection {
         }
     }
 
-    /// Goes on with `answer`, or from the beginning.
-    async fn exchange(&mut self, answer: Option<Box<Answer>>) -> Next {
+    /// Goes on with `answer`, or from the beginning, until there is something to send.
+    async fn find(&mut self, answer: Option<Box<Answer>>) -> Answer {
         let answer = match answer.map(|answer| *answer) {
             Some(Answer::Asked(asked)) => {
                 let (head, terms, admission) = *asked;
@@ -218,8 +229,11 @@ impl Connection {
             Some(answer) => answer,
             None => Box::pin(self.answer()).await,
         };
-        // Another box: a stream that goes on for hours needs no room for a request.
-        Box::pin(self.send(answer)).await
+        let Answer::Wait(reply, half_close, terms) = answer else { return answer };
+        match self.wait(reply, half_close).await {
+            Some(reply) => self.conclude(reply, terms),
+            None => Answer::Nothing,
+        }
     }
 
     /// Answers a request that has arrived as a whole, without a future for its pieces. `None` when
@@ -413,31 +427,34 @@ impl Connection {
         .await
     }
 
-    async fn send(&mut self, mut answer: Answer) -> Next {
-        if let Answer::Wait(reply, half_close, terms) = answer {
-            answer = match self.wait(reply, half_close).await {
-                Some(reply) => self.conclude(reply, terms),
-                None => Answer::Nothing,
-            };
-        }
+    /// Sends what has been found; in no more room than that takes.
+    fn send(&mut self, answer: Answer) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
         match answer {
             Answer::Reply(reply) => {
-                let next = if reply.persist { Next::Request } else { Next::Close };
-                let sent = pump(&mut self.wire, &self.env, reply).await;
-                sent.map_or(Next::Vanish, |()| next)
+                let persist = reply.persist;
+                let mut sent = pump(&mut self.wire, &self.env, reply);
+                Box::pin(poll_fn(move |cx| {
+                    Pin::new(&mut sent).poll(cx).map(|sent| match sent {
+                        Ok(()) if persist => Next::Request,
+                        Ok(()) => Next::Close,
+                        Err(Lost) => Next::Vanish,
+                    })
+                }))
             }
-            Answer::Bytes(bytes, next) => {
+            Answer::Bytes(bytes, next) => Box::pin(async move {
                 self.wire.write_all(&bytes).await.map_or(Next::Vanish, |()| next)
+            }),
+            Answer::Nothing | Answer::Asked(_) | Answer::Wait(..) => {
+                Box::pin(std::future::ready(Next::Vanish))
             }
-            Answer::Nothing | Answer::Asked(_) | Answer::Wait(..) => Next::Vanish,
         }
     }
 
     fn conclude(&self, answer: Final, terms: Terms) -> Answer {
         let terms = self.present(terms);
-        match direct::reply(&answer, terms) {
+        match direct::reply(&answer, terms).or_else(|| brief(&answer, terms)) {
             Some(bytes) => Answer::Bytes(bytes, Next::Request),
-            None => Answer::Reply(finish(answer.into(), terms, &self.env)),
+            None => Answer::Reply(stream_or(answer, terms, &self.env)),
         }
     }
 
@@ -472,9 +489,15 @@ impl Connection {
         Answer::Bytes(head, Next::Upgrade(run))
     }
 
+    /// Has the client read the last reply.
+    async fn linger(&mut self) {
+        let rest = if self.has_unread_body { self.env.limits.body_bytes } else { 0 };
+        self.wire.linger(rest).await;
+    }
+
     /// Leaves the connection to `run`.
-    fn hand_over(self, run: Takeover) -> BoxFuture<()> {
-        let Connection { wire, env, .. } = self;
+    fn hand_over(self: Box<Self>, run: Takeover) -> BoxFuture<()> {
+        let Connection { wire, env, .. } = *self;
         let (socket, early) = wire.into_parts();
         serve_upgraded(socket, early, run, env)
     }
@@ -488,6 +511,17 @@ impl Connection {
         let persist = head.persist && self.requests < self.env.limits.requests_per_connection;
         Terms { method: head.method, version: head.version, persist }
     }
+}
+
+fn stream_or(answer: Final, terms: Terms, env: &Env) -> Reply {
+    let answer = match answer {
+        Final::Events(stream) => match events(stream, terms) {
+            Ok(reply) => return reply,
+            Err(stream) => Final::Events(stream),
+        },
+        other => other,
+    };
+    finish(answer.into(), terms, env)
 }
 
 fn check_held(is_allowed: bool) -> Result<(), Stop> {

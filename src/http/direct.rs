@@ -15,9 +15,10 @@ use super::{Final, Version};
 /// Tells whether the decoder has nothing to say about `head` that the guard has not said: the
 /// request is short, and its host is one that every reader of URLs takes as it is.
 pub(super) fn is_plain(head: &Head) -> bool {
-    head.method == Method::Post
-        && matches!(head.framing, Framing::Length(_))
-        && head.expectation == Expectation::Nothing
+    matches!(
+        (head.method, head.framing),
+        (Method::Post, Framing::Length(_)) | (Method::Get, Framing::Absent)
+    ) && head.expectation == Expectation::Nothing
         && head.fields.bytes() + head.path.len() + head.query.as_ref().map_or(0, String::len)
             <= PLAIN_BYTES
         && head.host.as_deref().is_some_and(is_plain_host)
@@ -181,6 +182,8 @@ mod tests {
         assert!(!head("Content-Length: 3\r\nExpect: 100-continue"));
         assert!(!head(&format!("Content-Length: 3\r\nA: {}", "b".repeat(PLAIN_BYTES))));
         assert!(!check(b"GET /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n"));
+        // They open the streams, of which there are many too.
+        assert!(check(b"GET /mcp HTTP/1.1\r\nHost: h\r\n\r\n"));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod ask;
 mod body;
+mod chunked;
 pub(crate) mod connection;
 mod date;
 mod decode;
@@ -36,6 +37,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_lite::AsyncBufRead;
 use http_types::{Response, StatusCode};
 
 pub(crate) use ask::poll_reply;
@@ -48,6 +50,7 @@ pub use parsed::ParsedRequest;
 pub(crate) use socket::{Duplex, Socket};
 pub use unframed::ResponseHead;
 pub(crate) use unframed::Unframed;
+pub(crate) use wire::with_scratch;
 
 use crate::allow_list::User;
 use crate::auth::{ClientCertificate, Pass, Scopes};
@@ -143,6 +146,12 @@ impl Outcome {
 pub(crate) enum Final {
     /// 200 with a JSON document and nothing else to say.
     Document(Arc<str>),
+    /// The same with one more header.
+    Headed(Arc<str>, (&'static str, Arc<str>)),
+    /// 202 without a body.
+    Accepted,
+    /// 200 with a stream of events that ends when this does; dropped when the client leaves.
+    Events(Events),
     Response(Box<Response>),
 }
 
@@ -156,10 +165,20 @@ impl From<Final> for Response {
     fn from(answer: Final) -> Response {
         match answer {
             Final::Document(text) => response::json(StatusCode::Ok, text.as_ref().to_owned()),
+            Final::Headed(text, (name, value)) => {
+                let mut response = response::json(StatusCode::Ok, text.as_ref().to_owned());
+                response::set_header(&mut response, name, &value);
+                response
+            }
+            Final::Accepted => response::response(StatusCode::Accepted),
+            Final::Events(events) => response::event_stream(events),
             Final::Response(response) => *response,
         }
     }
 }
+
+/// Yields the text of events.
+pub(crate) type Events = Box<dyn AsyncBufRead + Unpin + Send + Sync>;
 
 /// Gets the socket and the bytes that came right behind the upgrade request.
 pub(crate) type Takeover = Box<dyn FnOnce(Socket, Vec<u8>) -> BoxFuture<()> + Send>;

@@ -12,9 +12,10 @@ use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncReadExt, Cursor};
 use http_types::headers::HeaderName;
 use http_types::{Body, Method, Response, StatusCode};
 
-use super::Version;
+use super::chunked::Chunked;
 use super::date::date;
 use super::head::is_token_byte;
+use super::{Events, Final, Version};
 use crate::env::Env;
 use crate::level::Level;
 
@@ -50,10 +51,14 @@ pub(crate) fn event_stream(reader: impl AsyncBufRead + Unpin + Send + Sync + 'st
     let body = Body::from_reader(reader, None);
     let mut response = with_body(StatusCode::Ok, body, "text/event-stream");
     // Proxies must neither keep, compress nor collect events; the last field speaks to nginx.
-    response.insert_header("cache-control", "no-cache, no-transform");
-    response.insert_header("x-accel-buffering", "no");
+    for (name, value) in STREAM_FIELDS {
+        response.insert_header(name, value);
+    }
     response
 }
+
+const STREAM_FIELDS: [(&str, &str); 2] =
+    [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")];
 
 /// Sets a header. A name or value that could break the head is dropped: the reply without it is
 /// worth more than none.
@@ -113,11 +118,58 @@ pub(super) fn finish(response: Response, terms: Terms, env: &Env) -> Reply {
         let head = Cursor::new(head_bytes(&response));
         let body = if has_body { response.take_body() } else { Body::empty() };
         Box::pin(head.chain(body))
+    } else if is_unsized && has_body {
+        response.insert_header("transfer-encoding", "chunked");
+        Box::pin(Chunked::new(head_bytes(&response), response.take_body().into_reader()))
     } else {
         check_length(&mut response);
         Box::pin(Encoder::new(response, terms.method))
     };
     Reply { bytes, streams: is_unsized && has_body, persist }
+}
+
+/// The short way of a stream: what [`finish`] makes of [`event_stream`], without the response
+/// between them, which takes more memory than the stream. Hands back what has to go that way.
+pub(super) fn events(events: Events, terms: Terms) -> Result<Reply, Events> {
+    if terms.version == Version::Http10 || terms.method == Method::Head {
+        return Err(events);
+    }
+    let mut head = String::with_capacity(256);
+    head.push_str("HTTP/1.1 200 OK\r\n");
+    for (name, value) in STREAM_FIELDS {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    if !terms.persist {
+        head.push_str("connection: close\r\n");
+    }
+    head.push_str("content-type: text/event-stream\r\ntransfer-encoding: chunked\r\ndate: ");
+    date(|date| head.push_str(date));
+    head.push_str("\r\n\r\n");
+    let bytes = Box::pin(Chunked::new(head.into_bytes(), events));
+    Ok(Reply { bytes, streams: true, persist: terms.persist })
+}
+
+/// The short way of what opens a session and of what is only taken note of: the whole reply. A
+/// response is several allocations of a kilobyte, and what a session keeps would lie between them.
+pub(super) fn brief(answer: &Final, terms: Terms) -> Option<Vec<u8>> {
+    let (status, field, text) = match answer {
+        Final::Accepted => ("202 Accepted", None, ""),
+        Final::Headed(text, (name, value)) if is_safe(name, value) => {
+            ("200 OK", Some((*name, &**value)), &**text)
+        }
+        _ => return None,
+    };
+    if !terms.persist || terms.version == Version::Http10 || terms.method == Method::Head {
+        return None;
+    }
+    let mut reply = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", text.len());
+    if let Some((name, value)) = field {
+        reply.extend(["content-type: application/json\r\n", name, ": ", value, "\r\n"]);
+    }
+    reply.push_str("date: ");
+    date(|date| reply.push_str(date));
+    reply.extend(["\r\n\r\n", text]);
+    Some(reply.into_bytes())
 }
 
 /// The reply to an HTTP/1.0 client that wants to upgrade (RFC 9110 section 7.8: it cannot ask).
@@ -144,19 +196,18 @@ pub(super) fn is_bodiless(status: StatusCode) -> bool {
 ///
 /// `None` when a header is not valid.
 pub(super) fn upgrade_head(headers: &[(&'static str, String)]) -> Option<Vec<u8>> {
-    let mut response = Response::new(StatusCode::SwitchingProtocols);
+    let mut head = String::with_capacity(256);
+    head.push_str("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n");
     for (name, value) in headers {
         if !is_safe(name, value) {
             return None;
         }
-        response.insert_header(*name, value.as_str());
+        head.extend([name, ": ", value.as_str(), "\r\n"]);
     }
-    for name in ["content-length", "transfer-encoding"] {
-        response.remove_header(name);
-    }
-    response.insert_header("connection", "upgrade");
-    date(|date| response.insert_header("date", date));
-    Some(head_bytes(&response))
+    head.push_str("date: ");
+    date(|date| head.push_str(date));
+    head.push_str("\r\n\r\n");
+    Some(head.into_bytes())
 }
 
 /// Writes a head without framing: for replies that have no body or end with the connection.
@@ -348,6 +399,55 @@ mod tests {
         assert!(!plain.contains("transfer-encoding"));
         let (head, _) = written(stream(), Terms { method: Method::Head, ..TERMS });
         assert!(head.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn both_ways_write_the_same_stream() {
+        let read = |mut reply: Reply| {
+            let mut text = String::new();
+            futures_lite::future::block_on(reply.bytes.read_to_string(&mut text)).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let mut lines: Vec<_> = head.lines().filter(|l| !l.starts_with("date:")).collect();
+            lines.sort_unstable();
+            (lines.join("\n"), body.to_owned(), reply.streams, reply.persist)
+        };
+        let env = Env::new(Limits::default());
+        for persist in [true, false] {
+            let terms = Terms { persist, ..TERMS };
+            let body = || Cursor::new(b"data: x\n\n");
+            let Ok(short) = events(Box::new(body()), terms) else {
+                panic!("it goes the short way")
+            };
+            assert_eq!(read(short), read(finish(event_stream(body()), terms, &env)));
+        }
+        for terms in
+            [Terms { version: Version::Http10, ..TERMS }, Terms { method: Method::Head, ..TERMS }]
+        {
+            assert!(events(Box::new(Cursor::new(b"")), terms).is_err());
+        }
+    }
+
+    #[test]
+    fn both_ways_write_the_same_brief_reply() {
+        let lines = |text: String| {
+            let mut lines: Vec<_> = text.split("\r\n").map(str::to_owned).collect();
+            lines.retain(|line| !line.starts_with("date:"));
+            lines.sort_unstable();
+            lines
+        };
+        let opened = || Final::Headed("{}".into(), ("x-name", "value".into()));
+        let accepted = || Final::Accepted;
+        for make in [&opened as &dyn Fn() -> Final, &accepted] {
+            let short = String::from_utf8(brief(&make(), TERMS).unwrap()).unwrap();
+            let (general, _) = written(make().into(), TERMS);
+            assert_eq!(lines(short), lines(general));
+            for terms in
+                [Terms { persist: false, ..TERMS }, Terms { version: Version::Http10, ..TERMS }]
+            {
+                assert!(brief(&make(), terms).is_none());
+            }
+        }
+        assert!(brief(&Final::Headed("{}".into(), ("x", "a\nb".into())), TERMS).is_none());
     }
 
     #[test]

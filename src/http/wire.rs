@@ -273,7 +273,7 @@ impl Wire {
 
 /// Lends room for one read. It belongs to the thread: a connection that waits holds no buffer, and
 /// nothing is zeroed for every read.
-fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+pub(crate) fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }

@@ -1,6 +1,6 @@
 //! Pumps one reply to the client: few writes, no delay, and the body dropped when nobody reads.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +18,11 @@ use crate::shield::shielded;
 /// # Errors
 /// The client has gone, stopped reading, or the body failed half-way: the framing is broken and
 /// the connection must close.
-pub(super) async fn pump(wire: &mut Wire, env: &Arc<Env>, reply: Reply) -> Result<(), Lost> {
+pub(super) fn pump(
+    wire: &mut Wire,
+    env: &Arc<Env>,
+    reply: Reply,
+) -> impl Future<Output = Result<(), Lost>> + Send + Unpin {
     let mut pump = Pump {
         source: reply.bytes,
         streams: reply.streams,
@@ -28,7 +32,7 @@ pub(super) async fn pump(wire: &mut Wire, env: &Arc<Env>, reply: Reply) -> Resul
         is_drained: false,
         env: env.clone(),
     };
-    poll_fn(|cx| pump.poll(wire, cx)).await
+    poll_fn(move |cx| pump.poll(wire, cx))
 }
 
 struct Pump {

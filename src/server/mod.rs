@@ -172,7 +172,7 @@ impl Server {
             let mut state = lock(&self.state);
             match &mut *state {
                 State::Running(running) => {
-                    running.drain();
+                    running.drain(&self.core.env);
                     running.open.clone()
                 }
                 State::Stopping => {

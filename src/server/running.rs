@@ -106,8 +106,9 @@ impl Running {
     }
 
     /// Takes no connections any more; idle ones close.
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self, env: &Env) {
         self.draining = None;
+        env.clock.wake_tasks();
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -161,7 +162,9 @@ impl Running {
                 let (endpoint, env, drain) = (endpoint.clone(), core.env.clone(), drain.clone());
                 match listener.tls.clone() {
                     None => {
-                        let served = connection(from, Vec::new(), endpoint, env, drain, slot);
+                        let (socket, peer) = from;
+                        let early = Vec::new();
+                        let served = http::serve(socket, early, peer, endpoint, env, drain, slot);
                         executor.spawn(served).detach();
                     }
                     Some(tls) => {
@@ -180,8 +183,8 @@ impl Running {
         let Handover { socket, peer, early, upgrade } = handover;
         let Some(run) = upgrade else {
             let (endpoint, drain) = (self.endpoint.clone(), self.drain.clone());
-            let from = (socket, peer);
-            self.executor.spawn(connection(from, early, endpoint, env, drain, slot)).detach();
+            let served = http::serve(socket, early, peer, endpoint, env, drain, slot);
+            self.executor.spawn(served).detach();
             return;
         };
         env.counters.bytes_in.add(early.len() as u64);
@@ -199,7 +202,7 @@ impl Running {
     pub(super) fn end(mut self, core: &Core) -> Result<()> {
         let deadline = after(core.env.limits.stop_time);
         let rest = || deadline.saturating_duration_since(Instant::now());
-        self.draining = None;
+        self.drain(&core.env);
         core.calls.close();
         self.exchanges.close();
         core.cancel_open_work(CancelReason::Shutdown);
@@ -298,18 +301,6 @@ fn finish_host(core: &Core, deadline: Instant) -> bool {
     true
 }
 
-/// Serves one connection and counts it until it ends.
-async fn connection(
-    (socket, peer): (Socket, Peer),
-    early: Vec<u8>,
-    endpoint: Arc<Endpoint>,
-    env: Arc<Env>,
-    drain: Receiver<Infallible>,
-    _slot: OpenSlot,
-) {
-    http::serve(socket, early, peer, endpoint, env, drain).await;
-}
-
 /// Serves one connection once its handshake is done.
 async fn secure_connection(
     (socket, peer): (Socket, Peer),
@@ -322,8 +313,8 @@ async fn secure_connection(
     // Boxed: connections that go on for hours keep nothing of their handshake.
     let accepted = Box::pin(tls.accept(socket, peer, &env, &drain)).await;
     drop(tls);
-    if let Some(from) = accepted {
-        connection(from, Vec::new(), endpoint, env, drain, slot).await;
+    if let Some((socket, peer)) = accepted {
+        http::serve(socket, Vec::new(), peer, endpoint, env, drain, slot).await;
     }
 }
 

@@ -15,8 +15,10 @@ pub(crate) trait Awaiting: Send + Sync {
 }
 
 /// The requests of one session. As many as its calls have open questions, which are bounded.
+///
+/// Boxed: few clients are ever asked.
 #[derive(Default)]
-pub(crate) struct Asked(Mutex<State>);
+pub(crate) struct Asked(Mutex<Option<Box<State>>>);
 
 #[derive(Default)]
 struct State {
@@ -28,6 +30,7 @@ impl Asked {
     /// Takes the id for a new request.
     pub(crate) fn register(&self, who: Weak<dyn Awaiting>, key: &str) -> u64 {
         let mut state = lock(&self.0);
+        let state = state.get_or_insert_default();
         state.last += 1;
         let id = state.last;
         state.waiting.insert(id, (who, key.to_owned()));
@@ -36,19 +39,23 @@ impl Asked {
 
     /// Nobody waits for the answer any more; tells whether somebody did.
     pub(crate) fn forget(&self, id: u64) -> bool {
-        lock(&self.0).waiting.remove(&id).is_some()
+        self.take(id).is_some()
     }
 
     /// Hands an answer to whoever waits for it. One to nothing is ignored: the question may have
     /// been withdrawn while the answer was under way.
     pub(crate) fn answer(&self, id: &Id, outcome: Result<&RawValue, &RawValue>) {
         let Ok(id) = id.as_json().parse::<u64>() else { return };
-        let waiting = lock(&self.0).waiting.remove(&id);
+        let waiting = self.take(id);
         // Called outside the lock: it may ask the next question.
         if let Some((who, key)) = waiting
             && let Some(who) = who.upgrade()
         {
             who.answered(&key, outcome);
         }
+    }
+
+    fn take(&self, id: u64) -> Option<(Weak<dyn Awaiting>, String)> {
+        lock(&self.0).as_mut()?.waiting.remove(&id)
     }
 }

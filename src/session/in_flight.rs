@@ -63,6 +63,10 @@ impl InFlight {
         if entries.len() >= limit {
             return Err(Rejected::TooMany);
         }
+        if entries.is_empty() {
+            // Room for one: that is what most ever have.
+            entries.reserve_exact(1);
+        }
         entries.push((key.into(), work));
         Ok(())
     }

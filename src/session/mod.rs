@@ -24,7 +24,6 @@ pub(crate) use streams::{Resumed, STANDALONE, Streams};
 use crate::cancel::CancelReason;
 use crate::changes::{Change, Listener};
 use crate::env::Env;
-use crate::json::push_text_member;
 use crate::level::Level;
 use crate::protocol::{ClientCapabilities, ClientInfo, Revision};
 use crate::reply::ReplySink;
@@ -42,7 +41,7 @@ pub(crate) const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
 /// How messages leave a session.
 pub(crate) enum Link {
     /// Streamable HTTP: a stream per request and one standalone stream.
-    Streams(Streams),
+    Streams(Box<Streams>),
     /// HTTP+SSE and WebSocket: one stream for everything.
     Duplex(Arc<Outbox>),
 }
@@ -50,7 +49,7 @@ pub(crate) enum Link {
 /// One session.
 pub(crate) struct Session {
     /// 128 random bits, base64url. A name and no credential.
-    pub(crate) id: Box<str>,
+    pub(crate) id: Arc<str>,
     pub(crate) link: Link,
     /// Who opened it, as the host has authenticated them. To everybody else it does not exist.
     principal: Option<Arc<str>>,
@@ -59,7 +58,7 @@ pub(crate) struct Session {
     pub(crate) asked: Asked,
     /// The resources that the client wants to hear of. Never above `limits.subscriptions`.
     subscriptions: Mutex<BTreeSet<String>>,
-    handshake: Mutex<Option<Handshake>>,
+    handshake: Mutex<Option<Arc<Handshake>>>,
     /// The client has sent `notifications/initialized`.
     initialized: AtomicBool,
     log_level: AtomicU8,
@@ -67,19 +66,40 @@ pub(crate) struct Session {
 }
 
 /// What `initialize` settled.
-#[derive(Clone, Debug)]
 pub(crate) struct Handshake {
     pub(crate) revision: Revision,
-    pub(crate) client: ClientInfo,
-    /// The client's capabilities as JSON text.
-    pub(crate) capabilities: String,
+    /// The name of the client, its version, and its capabilities as JSON: one allocation for what
+    /// every session keeps and few calls look at.
+    text: Box<str>,
+    name_end: usize,
+    version_end: usize,
+}
+
+impl Handshake {
+    /// `capabilities` is JSON text.
+    pub(crate) fn new(revision: Revision, client: ClientInfo, capabilities: &str) -> Handshake {
+        let ClientInfo { name, version } = client;
+        let (name_end, version_end) = (name.len(), name.len() + version.len());
+        let text = [&name, &version, capabilities].concat().into();
+        Handshake { revision, text, name_end, version_end }
+    }
+
+    pub(crate) fn client(&self) -> ClientInfo {
+        let (name, rest) = self.text.split_at(self.name_end);
+        let version = &rest[..self.version_end - self.name_end];
+        ClientInfo { name: name.to_owned(), version: version.to_owned() }
+    }
+
+    fn capabilities(&self) -> &str {
+        &self.text[self.version_end..]
+    }
 }
 
 impl Session {
     /// A session whose client will be known by its `initialize`.
     pub(crate) fn new(
         env: &Env,
-        id: Box<str>,
+        id: Arc<str>,
         link: Link,
         principal: Option<Arc<str>>,
     ) -> Arc<Session> {
@@ -104,10 +124,10 @@ impl Session {
 
     /// Settles the handshake. A repeated `initialize` replaces it, as reconnecting bridges expect.
     pub(crate) fn settle(&self, handshake: Handshake) {
-        *lock(&self.handshake) = Some(handshake);
+        *lock(&self.handshake) = Some(Arc::new(handshake));
     }
 
-    pub(crate) fn handshake(&self) -> Option<Handshake> {
+    pub(crate) fn handshake(&self) -> Option<Arc<Handshake>> {
         lock(&self.handshake).clone()
     }
 
@@ -118,9 +138,8 @@ impl Session {
 
     /// What the client has said it can do; nothing before `initialize`.
     pub(crate) fn with_capabilities<T>(&self, ask: impl FnOnce(ClientCapabilities<'_>) -> T) -> T {
-        let settled = lock(&self.handshake).clone();
-        match &settled {
-            Some(settled) => ask(ClientCapabilities::new(&settled.capabilities, settled.revision)),
+        match self.handshake() {
+            Some(settled) => ask(ClientCapabilities::new(settled.capabilities(), settled.revision)),
             None => ask(ClientCapabilities::new("{}", Revision::ASSUMED)),
         }
     }
@@ -234,17 +253,12 @@ impl Listener for Session {
         }
     }
 
-    fn changed(&self, change: &Change) {
+    fn changed(&self, change: &Change, notification: &Arc<str>) {
         // Only a client that shook hands the legacy way asked for unsolicited notifications; the
         // last word of the handshake may come while the change waits to be told.
         if !self.is_initialized() || !self.hears(change) {
             return;
         }
-        let mut params = String::from("{");
-        if let Change::Updated(uri) = change {
-            push_text_member(&mut params, "uri", uri);
-        }
-        params.push('}');
-        self.send(write::notification(change.method(), &params).into());
+        self.send(notification.clone());
     }
 }

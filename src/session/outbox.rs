@@ -80,14 +80,39 @@ pub(crate) struct Outbox {
 }
 
 #[derive(Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "every stream has the place, and few ever have the queue"
+)]
 struct State {
-    /// Oldest first. Never above `limits.outbox_frames` and, unless it is one frame alone,
-    /// `limits.outbox_bytes`.
-    frames: VecDeque<Frame>,
+    /// The frame that goes next. Most are sent before another one comes, so the queue behind it
+    /// has no memory most of the time.
+    next: Option<Frame>,
+    /// Those behind it, oldest first. Together never above `limits.outbox_frames` and, unless it is
+    /// one frame alone, `limits.outbox_bytes`.
+    rest: Option<Box<VecDeque<Frame>>>,
     bytes: usize,
     closed: Option<Close>,
     /// Woken when there is something to send; the connection alone drains the queue.
     reader: Option<Waker>,
+}
+
+impl State {
+    fn frames(&self) -> usize {
+        usize::from(self.next.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        let frame = self.next.take()?;
+        self.bytes -= frame.bytes();
+        if let Some(rest) = &mut self.rest {
+            self.next = rest.pop_front();
+            if self.next.is_none() {
+                self.rest = None;
+            }
+        }
+        Some(frame)
+    }
 }
 
 impl Outbox {
@@ -103,8 +128,8 @@ impl Outbox {
         }
         let limits = &self.env.limits;
         // A frame alone always fits: its size has a limit of its own, which escapes may exceed.
-        let is_full = state.frames.len() >= limits.outbox_frames
-            || !state.frames.is_empty() && state.bytes + frame.bytes() > limits.outbox_bytes;
+        let is_full = state.frames() >= limits.outbox_frames
+            || state.next.is_some() && state.bytes + frame.bytes() > limits.outbox_bytes;
         if is_full {
             match (self.when_full, &frame) {
                 (WhenFull::DropNotifications, Frame::Reply { .. }) => {}
@@ -114,14 +139,16 @@ impl Outbox {
                 }
                 (WhenFull::Close, _) => {
                     self.env.counters.outboxes_overflowed.up();
-                    state.frames.clear();
-                    state.bytes = 0;
+                    (state.next, state.rest, state.bytes) = (None, None, 0);
                     return self.close_locked(state, Close::Overflow);
                 }
             }
         }
         state.bytes += frame.bytes();
-        state.frames.push_back(frame);
+        match state.next {
+            None => state.next = Some(frame),
+            Some(_) => state.rest.get_or_insert_default().push_back(frame),
+        }
         let reader = state.reader.take();
         drop(state);
         reader.into_iter().for_each(Waker::wake);
@@ -152,7 +179,7 @@ impl Outbox {
     /// Ready when [`Outbox::poll_next`] is.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if !state.frames.is_empty() || state.closed.is_some() {
+        if state.next.is_some() || state.closed.is_some() {
             return Poll::Ready(());
         }
         state.reader = Some(cx.waker().clone());
@@ -162,8 +189,7 @@ impl Outbox {
     /// The next frame, or why there will be none.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Frame, Close>> {
         let mut state = lock(&self.state);
-        if let Some(frame) = state.frames.pop_front() {
-            state.bytes -= frame.bytes();
+        if let Some(frame) = state.take() {
             return Poll::Ready(Ok(frame));
         }
         if let Some(why) = state.closed {

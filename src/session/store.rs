@@ -19,7 +19,7 @@ use crate::sync::lock;
 /// The sessions of one server.
 pub(crate) struct SessionStore {
     env: Arc<Env>,
-    live: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    live: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// Fires when the first idle session may have expired.
     expiry: Alarm,
 }
@@ -117,7 +117,7 @@ impl SessionStore {
     /// WebSockets and HTTP+SSE streams do not count: `limits.streams` bounds them.
     fn make_room(
         &self,
-        live: &mut HashMap<Box<str>, Arc<Session>>,
+        live: &mut HashMap<Arc<str>, Arc<Session>>,
         new: &Session,
     ) -> Option<Arc<Session>> {
         let is_counted = |session: &Session| matches!(session.link, Link::Streams(_));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn open(store: &SessionStore, env: &Arc<Env>) -> Arc<Session> {
-        store.open(Link::Streams(Streams::new(env.clone())), None).expect("randomness")
+        store.open(Link::Streams(Box::new(Streams::new(env.clone()))), None).expect("randomness")
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_session_exists_for_its_principal_only() {
         let (store, env) = store(9);
-        let link = || Link::Streams(Streams::new(env.clone()));
+        let link = || Link::Streams(Box::new(Streams::new(env.clone())));
         let hers = store.open(link(), Some("alice".into())).expect("randomness");
         let nobodys = store.open(link(), None).expect("randomness");
         assert!(store.find(&hers.id, Some("alice")).is_some());

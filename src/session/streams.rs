@@ -3,7 +3,7 @@
 //! Every event that went out on a stream with ids is kept until newer ones need its place. A
 //! client that comes back with `Last-Event-ID` gets the rest of that stream and of no other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::outbox::{Close, EventId, Frame, Outbox};
@@ -23,7 +23,10 @@ pub(crate) struct Streams {
 struct State {
     next_stream: u32,
     next_seq: u64,
-    live: HashMap<u32, Stream>,
+    /// Most sessions have this one alone, so it needs no map.
+    standalone: Option<Stream>,
+    /// Those of requests.
+    live: BTreeMap<u32, Stream>,
     /// Oldest first. Never above `limits.replay_bytes`.
     replay: VecDeque<(EventId, Frame)>,
     replay_bytes: usize,
@@ -66,7 +69,9 @@ impl Streams {
     /// Opens or takes over the standalone stream. The newest connection wins: clients reconnect
     /// before the server notices that the old connection has died.
     pub(crate) fn open_standalone(&self, outbox: Arc<Outbox>) {
-        let old = lock(&self.state).live.entry(STANDALONE).or_default().outbox.replace(outbox);
+        let mut state = lock(&self.state);
+        let old = state.standalone.get_or_insert_default().outbox.replace(outbox);
+        drop(state);
         if let Some(old) = old {
             old.close(Close::Session);
         }
@@ -77,7 +82,7 @@ impl Streams {
         let mut state = lock(&self.state);
         let missed = state.replay.iter().filter(|(id, _)| id.stream == last.stream);
         let missed = missed.filter(|(id, _)| id.seq > last.seq).map(|(_, f)| f.clone()).collect();
-        let stream = state.live.get_mut(&last.stream)?;
+        let stream = state.stream(last.stream)?;
         let old = stream.outbox.replace(outbox);
         let finished = stream.finished;
         drop(state);
@@ -97,13 +102,13 @@ impl Streams {
     /// Sends a frame on `stream` under a fresh event id and keeps it for those who resume.
     pub(crate) fn send(&self, stream: u32, frame: impl FnOnce(EventId) -> Frame) {
         let mut state = lock(&self.state);
-        let Some(entry) = state.live.get_mut(&stream) else { return };
+        let Some(entry) = state.stream(stream) else { return };
         let outbox = entry.outbox.clone();
         state.next_seq += 1;
         let id = EventId { stream, seq: state.next_seq };
         let frame = frame(id);
-        if matches!(frame, Frame::Reply { .. }) {
-            state.live.entry(stream).or_default().finished = true;
+        if let (Frame::Reply { .. }, Some(entry)) = (&frame, state.stream(stream)) {
+            entry.finished = true;
         }
         self.keep(&mut state, id, frame.clone());
         // Queued under the lock, so that events stand on the stream in the order of their ids.
@@ -119,7 +124,7 @@ impl Streams {
 
     /// Tells whether a client has opened the standalone stream and may come back to it.
     pub(crate) fn has_standalone(&self) -> bool {
-        lock(&self.state).live.contains_key(&STANDALONE)
+        lock(&self.state).standalone.is_some()
     }
 
     /// Ends a stream that nobody can resume: its request was abandoned, or answered without any
@@ -134,7 +139,7 @@ impl Streams {
     /// Detaches `outbox` from `stream` when its connection has gone.
     pub(crate) fn detach(&self, stream: u32, outbox: &Arc<Outbox>) {
         let mut state = lock(&self.state);
-        if let Some(entry) = state.live.get_mut(&stream)
+        if let Some(entry) = state.stream(stream)
             && entry.outbox.as_ref().is_some_and(|current| Arc::ptr_eq(current, outbox))
         {
             entry.outbox = None;
@@ -143,15 +148,17 @@ impl Streams {
 
     /// Tells whether a connection is open on any stream.
     pub(crate) fn is_attached(&self) -> bool {
-        lock(&self.state).live.values().any(|stream| stream.outbox.is_some())
+        let state = lock(&self.state);
+        state.standalone.iter().chain(state.live.values()).any(|stream| stream.outbox.is_some())
     }
 
     /// Ends every connection.
     pub(crate) fn close(&self, why: Close) {
-        let live = std::mem::take(&mut lock(&self.state).live);
-        for outbox in live.into_values().filter_map(|stream| stream.outbox) {
-            outbox.close(why);
-        }
+        let mut state = lock(&self.state);
+        let (standalone, live) = (state.standalone.take(), std::mem::take(&mut state.live));
+        drop(state);
+        let streams = standalone.into_iter().chain(live.into_values());
+        streams.filter_map(|stream| stream.outbox).for_each(|outbox| outbox.close(why));
     }
 
     fn keep(&self, state: &mut State, id: EventId, frame: Frame) {
@@ -162,6 +169,10 @@ impl Streams {
             return state.forget_finished(id.stream);
         }
         state.replay_bytes += size(&frame);
+        if state.replay.is_empty() {
+            // Many sessions keep one event, a changed list, for all their life.
+            state.replay.reserve_exact(1);
+        }
         state.replay.push_back((id, frame));
         while state.replay_bytes > limit {
             let Some((id, frame)) = state.replay.pop_front() else { break };
@@ -176,6 +187,13 @@ impl Streams {
 }
 
 impl State {
+    fn stream(&mut self, number: u32) -> Option<&mut Stream> {
+        match number {
+            STANDALONE => self.standalone.as_mut(),
+            _ => self.live.get_mut(&number),
+        }
+    }
+
     /// Forgets a stream whose answer is not kept: a client that resumed it would wait for ever.
     fn forget_finished(&mut self, stream: u32) {
         if self.live.get(&stream).is_some_and(|stream| stream.finished) {

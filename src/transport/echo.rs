@@ -42,7 +42,7 @@ pub fn serve(listener: TcpListener, limits: Limits) -> io::Result<()> {
 async fn connection(stream: Async<TcpStream>, env: Arc<Env>, drain: Receiver<Infallible>) {
     let peer = Peer::at("echo".into(), false);
     let service = Arc::new(EchoService { env: env.clone() });
-    http::serve(Socket::from(stream), Vec::new(), peer, service, env, drain).await;
+    http::serve(Socket::from(stream), Vec::new(), peer, service, env, drain, ()).await;
 }
 
 struct EchoService {

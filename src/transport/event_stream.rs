@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_lite::{AsyncBufRead, AsyncRead};
-use http_types::Response;
 
 use crate::cancel::CancelReason;
 use crate::clock::Alarm;
 use crate::core::Core;
 use crate::env::Env;
+use crate::http::Final;
 use crate::session::{Close, EventId, Frame, InFlight, Link, Outbox, Session};
 
 /// Frames are written together up to this size, so that a burst is one write and not many.
@@ -28,7 +28,7 @@ pub(super) enum Presence {
     /// Legacy: the request goes on and waits in the replay buffer for the client's return.
     Attached { session: Arc<Session>, stream: u32, outbox: Arc<Outbox> },
     /// HTTP+SSE: the stream is the session, and cannot be resumed.
-    Session { core: Arc<Core>, id: Box<str> },
+    Session { core: Arc<Core>, id: Arc<str> },
     /// Nothing to do: an exchange outside any session.
     Nothing,
 }
@@ -71,15 +71,14 @@ impl Drop for StreamSlot {
 
 /// The body. Ends after the reply of its exchange, or when its outbox closes.
 pub(super) struct EventStream {
-    env: Arc<Env>,
-    outbox: Arc<Outbox>,
+    /// None once nothing more follows what is written.
+    outbox: Option<Arc<Outbox>>,
     /// Written and not yet read by the connection, from `read` on.
     written: Vec<u8>,
     read: usize,
-    ended: bool,
     keepalive: Alarm,
     _presence: Presence,
-    _slot: StreamSlot,
+    slot: StreamSlot,
 }
 
 impl EventStream {
@@ -92,14 +91,12 @@ impl EventStream {
         let keepalive = env.clock.alarm();
         keepalive.set(env.limits.keepalive_time);
         EventStream {
-            env: env.clone(),
-            outbox,
+            outbox: Some(outbox),
             written: Vec::new(),
             read: 0,
-            ended: false,
             keepalive,
             _presence: presence,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -130,7 +127,7 @@ impl EventStream {
 
     /// Ends the stream after what has been written.
     pub(super) fn end(&mut self) {
-        self.ended = true;
+        self.outbox = None;
     }
 
     fn push(&mut self, frame: &Frame) {
@@ -138,7 +135,7 @@ impl EventStream {
             Frame::Message { event, text } => self.push_message(*event, text),
             Frame::Reply { event, text, .. } => {
                 self.push_message(*event, text);
-                self.ended = true;
+                self.outbox = None;
             }
             Frame::Retry { event, after_ms } => {
                 let (id, retry) = (event.to_string(), after_ms.to_string());
@@ -166,27 +163,33 @@ impl EventStream {
         self.written.push(b'\n');
     }
 
+    fn unread(&self) -> &[u8] {
+        &self.written[self.read..]
+    }
+
     /// Makes sure there is something to read, or that the stream has ended.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.read == self.written.len() {
+        if self.unread().is_empty() {
             // Given back whole: a stream is silent most of its life.
             self.written = Vec::new();
             self.read = 0;
         }
-        while !self.ended && self.written.len() < COALESCE_BYTES {
-            match self.outbox.poll_next(cx) {
+        while let Some(outbox) = &self.outbox
+            && self.written.len() < COALESCE_BYTES
+        {
+            match outbox.poll_next(cx) {
                 Poll::Ready(Ok(frame)) => self.push(&frame),
-                Poll::Ready(Err(_)) => self.ended = true,
+                Poll::Ready(Err(_)) => self.outbox = None,
                 Poll::Pending => break,
             }
         }
-        if self.written.is_empty() && !self.ended {
+        if self.written.is_empty() && self.outbox.is_some() {
             if self.keepalive.poll(cx).is_pending() {
                 return Poll::Pending;
             }
             self.written.extend_from_slice(b": keep-alive\n\n");
         }
-        self.keepalive.set(self.env.limits.keepalive_time);
+        self.keepalive.set(self.slot.0.limits.keepalive_time);
         Poll::Ready(())
     }
 }
@@ -194,15 +197,15 @@ impl EventStream {
 impl AsyncBufRead for EventStream {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        if this.read == this.written.len() && !(this.ended && this.written.is_empty()) {
+        if this.unread().is_empty() && !(this.outbox.is_none() && this.written.is_empty()) {
             std::task::ready!(this.poll_written(cx));
         }
-        Poll::Ready(Ok(&this.written[this.read..]))
+        Poll::Ready(Ok(this.unread()))
     }
 
     fn consume(self: Pin<&mut Self>, amount: usize) {
         let this = self.get_mut();
-        this.read = (this.read + amount).min(this.written.len());
+        this.read += amount.min(this.unread().len());
     }
 }
 
@@ -220,7 +223,7 @@ impl AsyncRead for EventStream {
     }
 }
 
-/// The response around `stream`.
-pub(super) fn response(stream: EventStream) -> Response {
-    crate::http::response::event_stream(stream)
+/// The answer that `stream` is.
+pub(super) fn answer(stream: EventStream) -> Final {
+    Final::Events(Box::new(stream))
 }

@@ -177,7 +177,7 @@ impl Exchange {
             stream.prime(number);
         }
         stream.extend(first);
-        event_stream::response(stream).into()
+        event_stream::answer(stream)
     }
 
     /// Tells whether a reply that comes first goes out as JSON. An error whose meaning is its

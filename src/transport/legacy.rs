@@ -29,7 +29,7 @@ pub(super) fn initialize(
     message: Message,
     meta: Box<Meta>,
 ) -> Outcome {
-    let link = Link::Streams(Streams::new(core.env.clone()));
+    let link = Link::Streams(Box::new(Streams::new(core.env.clone())));
     let session = match core.sessions.prepare(link, incoming.peer.principal.clone()) {
         Ok(session) => session,
         Err(error) => {
@@ -73,7 +73,7 @@ pub(super) fn post(
     if !matches!(message, Message::Request { .. }) {
         let sink = Exchange::plain(&core.env, Form::Json);
         message::take(core, &session, message, meta, &Origin::post(incoming, sink));
-        return Outcome::respond(response(StatusCode::Accepted));
+        return Outcome::respond(Final::Accepted);
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
     exchange.end_with_pass(core, &incoming.peer);
@@ -108,7 +108,7 @@ pub(super) fn batch(
     if !items.iter().any(batch::wants_answer) {
         let sink = Exchange::plain(&core.env, Form::Json);
         Batch::run(core, &session, items, &Origin::post(incoming, sink));
-        return Outcome::respond(response(StatusCode::Accepted));
+        return Outcome::respond(Final::Accepted);
     }
     let exchange = Exchange::resumable(&core.env, form, &session);
     exchange.end_with_pass(core, &incoming.peer);
@@ -164,7 +164,7 @@ pub(super) fn stream(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
             body
         }
     };
-    Outcome::respond(event_stream::response(body))
+    Outcome::respond(event_stream::answer(body))
 }
 
 /// Ends a session.
@@ -196,8 +196,13 @@ fn find(core: &Core, incoming: &Incoming) -> Result<Arc<Session>, (StatusCode, R
     })
 }
 
+const SESSION_ID: &str = "mcp-session-id";
+
 fn name(answer: Final, session: &Session) -> Final {
+    if let Final::Document(text) = answer {
+        return Final::Headed(text, (SESSION_ID, session.id.clone()));
+    }
     let mut response = Response::from(answer);
-    set_header(&mut response, "mcp-session-id", &session.id);
+    set_header(&mut response, SESSION_ID, &session.id);
     response.into()
 }

@@ -10,8 +10,8 @@ use super::event_stream::{self, EventStream, Presence, StreamSlot};
 use super::message::Origin;
 use super::revoked;
 use crate::core::Core;
-use crate::http::response::{response, text};
-use crate::http::{Head, Incoming, Outcome};
+use crate::http::response::text;
+use crate::http::{Final, Head, Incoming, Outcome};
 use crate::level::Level;
 use crate::session::{Link, Outbox, WhenFull};
 
@@ -46,7 +46,7 @@ pub(super) fn open(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let mut body = EventStream::new(&core.env, outbox, presence, slot);
     // Relative, so that it stays on the origin that the client chose, whatever proxies do.
     body.announce(&format!("{}?sessionId={}", head.path, session.id));
-    Outcome::respond(event_stream::response(body))
+    Outcome::respond(event_stream::answer(body))
 }
 
 /// The session that a POST names in its query; `session_id` is the Python SDK's spelling.
@@ -65,5 +65,5 @@ pub(super) fn post(core: &Arc<Core>, incoming: &Incoming, id: &str) -> Outcome {
     };
     let origin = Origin::of(&incoming.peer, "sse", Arc::new(SharedStream(outbox)));
     duplex::receive(core, &session, &incoming.body, &origin);
-    Outcome::respond(response(StatusCode::Accepted))
+    Outcome::respond(Final::Accepted)
 }

@@ -8,8 +8,8 @@ use super::accept::{Accept, form};
 use super::answer::refuse;
 use super::{legacy, modern};
 use crate::core::Core;
-use crate::http::response::{response, text};
-use crate::http::{Head, Incoming, Outcome};
+use crate::http::response::text;
+use crate::http::{Final, Head, Incoming, Outcome};
 use crate::policy::Route;
 use crate::protocol::{Channel, Refusal, Verdict, classify};
 use crate::rpc::{Malformed, Payload, parse};
@@ -48,7 +48,7 @@ pub(super) fn post(core: &Arc<Core>, incoming: Incoming, route: Route) -> Outcom
         }
         Verdict::Initialize(meta) => legacy::initialize(core, &incoming, form, message, meta),
         Verdict::Legacy(meta) => legacy::post(core, &incoming, form, message, meta),
-        Verdict::Drop => Outcome::respond(response(StatusCode::Accepted)),
+        Verdict::Drop => Outcome::respond(Final::Accepted),
         Verdict::Refuse(refusal) => refuse(message.id(), &refusal),
     }
 }

@@ -182,7 +182,8 @@ impl Bench {
         let address = Peer::at("test".into(), true);
         let drain = self.drain.1.clone();
         let early = self.early.clone();
-        let server = serve(socket, early, address, self.service.clone(), self.env.clone(), drain);
+        let server =
+            serve(socket, early, address, self.service.clone(), self.env.clone(), drain, ());
         let client = client(Async::new(peer).unwrap());
         let clock = async {
             self.env.clock.clone().run().await;
