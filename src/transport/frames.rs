@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
+use async_tungstenite::tungstenite::protocol::CloseFrame;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Bytes, Message};
-use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 
+use super::frame_stream::FrameStream;
 use super::metered::Metered;
 use super::text_channel::Closing;
 use crate::clock::Alarm;
@@ -34,38 +34,37 @@ pub(super) trait Messages: Send + Sync {
 }
 
 /// Carries messages until the connection ends.
-pub(super) async fn serve<M: Messages>(env: Arc<Env>, socket: Socket, early: Vec<u8>, messages: M) {
-    let config = Some(config(&env));
+pub(super) fn serve<M: Messages>(
+    env: Arc<Env>,
+    socket: Socket,
+    early: Vec<u8>,
+    messages: M,
+) -> impl Future<Output = ()> + Send {
     let socket = Metered::new(socket, env.clone());
-    let stream = WebSocketStream::from_partially_read(socket, early, Role::Server, config).await;
+    let stream = FrameStream::new(env.clone(), socket, early);
     let alarm = env.clock.alarm();
-    let mut connection = Connection { env, stream, messages, alarm, pings: 0, is_broken: false };
-    if let Some(closing) = connection.run().await {
-        connection.close(closing).await;
+    let (pings, is_broken, is_send_next) = (0, false, false);
+    // Outside the future, which would keep the arguments beside it.
+    let mut connection =
+        Connection { env, stream, messages, alarm, pings, is_broken, is_send_next };
+    async move {
+        if let Some(closing) = connection.run().await {
+            Box::pin(connection.close(closing)).await;
+        }
     }
-}
-
-/// Buffers that fit thousands of mostly silent peers; the library's own are 128 KiB each.
-fn config(env: &Env) -> WebSocketConfig {
-    let limit = env.limits.body_bytes;
-    let mut config = WebSocketConfig::default();
-    config.read_buffer_size = 4 * 1024;
-    config.write_buffer_size = 0;
-    config.max_write_buffer_size = env.limits.outbox_bytes + 16 * 1024;
-    config.max_message_size = Some(limit);
-    config.max_frame_size = Some(limit);
-    config
 }
 
 struct Connection<M> {
     env: Arc<Env>,
-    stream: WebSocketStream<Metered>,
+    stream: FrameStream,
     messages: M,
     alarm: Alarm,
     /// Pings since the peer was last heard of.
     pings: u8,
     /// The peer has broken the rules and may still be at it: what it sends is no message.
     is_broken: bool,
+    /// It is the turn of what is to be sent.
+    is_send_next: bool,
 }
 
 /// What happened next.
@@ -119,35 +118,53 @@ impl<M: Messages> Connection<M> {
                 }
             }
             // One read may bring hundreds of messages; the others get their turn.
-            future::yield_now().await;
+            if self.stream.has_more() {
+                future::yield_now().await;
+            }
         }
     }
 
     async fn next(&mut self) -> Event {
         self.alarm.set(self.env.limits.ping_time);
-        let Connection { stream, messages, alarm, .. } = self;
-        let received = async { Event::Received(stream.next().await) };
-        let send = async { Event::Send(future::poll_fn(|cx| messages.poll_next(cx)).await) };
-        let silence = async {
-            alarm.wait().await;
-            Event::Silence
-        };
+        let event = future::poll_fn(|cx| self.poll_event(cx)).await;
         // Receiving comes first so that a cancellation overtakes the answers in the queue, but
         // they take turns: neither a flood in nor a flood out may starve the other.
-        future::or(future::race(received, send), silence).await
+        self.is_send_next = matches!(event, Event::Received(_));
+        event
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if self.is_send_next
+            && let Poll::Ready(message) = self.messages.poll_next(cx)
+        {
+            return Poll::Ready(Event::Send(message));
+        }
+        if let Poll::Ready(received) = self.stream.poll_next(cx) {
+            return Poll::Ready(Event::Received(received));
+        }
+        if !self.is_send_next
+            && let Poll::Ready(message) = self.messages.poll_next(cx)
+        {
+            return Poll::Ready(Event::Send(message));
+        }
+        self.alarm.poll(cx).map(|()| Event::Silence)
     }
 
     /// Sends one message; `None` when the peer has gone or stopped reading.
     async fn send(&mut self, message: Message) -> Option<()> {
         let stall = self.stream.get_ref().stall();
         stall.set(self.env.limits.write_time);
-        let sent = async { self.stream.send(message).await.ok() };
-        let stalled = async {
-            stall.wait().await;
-            self.env.counters.writes_stalled.up();
-            None
-        };
-        let sent = future::or(sent, stalled).await;
+        let mut message = Some(message);
+        let sent = future::poll_fn(|cx| {
+            if let Poll::Ready(sent) = self.stream.poll_send(cx, &mut message) {
+                return Poll::Ready(sent.ok());
+            }
+            stall.poll(cx).map(|()| {
+                self.env.counters.writes_stalled.up();
+                None
+            })
+        });
+        let sent = sent.await;
         stall.clear();
         sent
     }
@@ -158,7 +175,7 @@ impl<M: Messages> Connection<M> {
     async fn answer_close(&mut self) {
         self.alarm.set(CLOSE_TIME);
         let Connection { stream, alarm, .. } = self;
-        let answered = async { while let Some(Ok(_)) = stream.next().await {} };
+        let answered = drain(stream);
         future::or(answered, alarm.wait()).await;
     }
 
@@ -168,7 +185,8 @@ impl<M: Messages> Connection<M> {
         let left = self.env.limits.body_bytes.saturating_mul(2);
         let Connection { stream, alarm, is_broken, .. } = self;
         let goodbye = async {
-            let _ = stream.close(Some(frame)).await;
+            let mut frame = Some(Message::Close(Some(frame)));
+            let _ = future::poll_fn(|cx| stream.poll_send(cx, &mut frame)).await;
             // Read on until the peer has answered, or its data would reset what we sent.
             if *is_broken {
                 // RFC 6455 section 7.1.7: its answer counts for nothing, so the server ends the
@@ -176,10 +194,15 @@ impl<M: Messages> Connection<M> {
                 let _ = stream.get_mut().close().await;
                 return discard(stream.get_mut(), left).await;
             }
-            while let Some(Ok(_)) = stream.next().await {}
+            drain(stream).await;
         };
         future::or(goodbye, alarm.wait()).await;
     }
+}
+
+/// Reads on until the peer has nothing more to say.
+async fn drain(stream: &mut FrameStream) {
+    while let Some(Ok(_)) = future::poll_fn(|cx| stream.poll_next(cx)).await {}
 }
 
 /// Reads up to `left` bytes of a peer that is still in the middle of its message: it looks at our

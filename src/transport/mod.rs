@@ -13,6 +13,8 @@ pub(crate) mod echo;
 mod endpoint;
 mod event_stream;
 mod exchange;
+mod frame_ends;
+mod frame_stream;
 mod frames;
 mod header;
 mod legacy;

@@ -15,7 +15,7 @@ use super::frames::{self, Messages};
 use super::text_channel::{Closing, TextChannel, subprotocol};
 use crate::core::Core;
 use crate::http::response::{set_header, text};
-use crate::http::{Head, Incoming, Outcome, Peer, Socket};
+use crate::http::{BoxFuture, Head, Incoming, Outcome, Peer, Socket};
 
 /// Answers the upgrade request and takes the connection over.
 pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
@@ -31,9 +31,8 @@ pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
         headers.push(("sec-websocket-protocol", name.to_owned()));
     }
     let (core, peer) = (core.clone(), incoming.peer);
-    let run = Box::new(move |socket: Socket, early: Vec<u8>| {
-        Box::pin(serve(core, socket, early, peer, slot)) as crate::http::BoxFuture<()>
-    });
+    let run =
+        Box::new(move |socket: Socket, early: Vec<u8>| serve(&core, socket, early, &peer, slot));
     Outcome::Upgrade { headers, run }
 }
 
@@ -53,9 +52,18 @@ pub(super) fn accept_key(head: &Head) -> Result<String, Box<Response>> {
     Ok(derive_accept_key(key.as_bytes()))
 }
 
-async fn serve(core: Arc<Core>, socket: Socket, early: Vec<u8>, peer: Peer, slot: StreamSlot) {
-    let Ok(channel) = TextChannel::open(&core, &peer, slot) else { return };
-    frames::serve(core.env.clone(), socket, early, channel).await;
+fn serve(
+    core: &Arc<Core>,
+    socket: Socket,
+    early: Vec<u8>,
+    peer: &Peer,
+    slot: StreamSlot,
+) -> BoxFuture<()> {
+    match TextChannel::open(core, peer, slot) {
+        Ok(channel) => Box::pin(frames::serve(core.env.clone(), socket, early, channel)),
+        // No randomness: the client finds its connection closed.
+        Err(_) => Box::pin(std::future::ready(())),
+    }
 }
 
 impl Messages for TextChannel {
