@@ -56,7 +56,12 @@ impl FrameStream {
 
     /// Tells whether something may have arrived that was not handed out yet.
     pub(super) fn has_more(&self) -> bool {
-        self.socket.inflates() || !self.ends.is_read_out()
+        self.socket.inflates() || !self.is_at_rest()
+    }
+
+    /// Tells whether nothing has begun to arrive that was not handed out.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.ends.is_read_out()
     }
 
     /// The next message; `None` once there will be none.

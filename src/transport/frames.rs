@@ -100,7 +100,11 @@ impl<M: Messages> Connection<M> {
                 }
             };
             self.pings = 0;
-            self.stream.get_mut().message_complete();
+            // A ping between two frames of a message leaves what has arrived of it counted.
+            let is_aside = matches!(received, Ok(Message::Ping(_) | Message::Pong(_)));
+            if !is_aside || self.stream.is_at_rest() {
+                self.stream.get_mut().message_complete();
+            }
             match received {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     if let Some(closing) = self.messages.receive(message) {
