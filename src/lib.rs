@@ -28,6 +28,7 @@ mod door;
 mod env;
 mod error;
 mod file;
+mod frame_head;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

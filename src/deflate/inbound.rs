@@ -2,22 +2,15 @@
 //! of a compressed message are collected until it is whole. Never does I/O, and inflates nothing.
 
 use super::Fault;
+use crate::frame_head::{FIN, FrameHead, HEAD_BYTES, MASKED};
 
-/// FIN, RSV1 and both other reserved bits (RFC 6455 section 5.2).
-const FIN: u8 = 0x80;
+/// RSV1 and both other reserved bits (RFC 6455 section 5.2).
 const COMPRESSED: u8 = 0x40;
 const RESERVED: u8 = 0x30;
 
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
-/// The bit that all opcodes of control frames have.
-const CONTROL: u8 = 8;
-
-const MASKED: u8 = 0x80;
-
-/// Two bytes, a long length, a mask.
-const HEAD_BYTES: usize = 14;
 
 /// See the module text.
 pub(super) struct Inbound {
@@ -27,7 +20,7 @@ pub(super) struct Inbound {
     /// messages: they are inflated one by one, each after the one before it was read.
     rest: Vec<u8>,
     rest_at: usize,
-    head: Head,
+    head: FrameHead,
     payload: Payload,
     message: Message,
     /// The frames so far of a compressed message, unmasked. Never above `limit`.
@@ -73,7 +66,7 @@ impl Inbound {
             limit,
             rest: early,
             rest_at: 0,
-            head: Head::default(),
+            head: FrameHead::default(),
             payload: Payload::None,
             message: Message::None,
             collected: Vec::new(),
@@ -168,9 +161,9 @@ impl Inbound {
     }
 
     /// Decides what becomes of a frame. What is wrong with a plain one is for its reader to find.
-    fn begin(&mut self, head: &Head) -> Result<Payload, Fault> {
-        let (first, opcode) = (head.bytes[0], head.bytes[0] & 0x0f);
-        let (is_last, is_control) = (first & FIN != 0, opcode & CONTROL != 0);
+    fn begin(&mut self, head: &FrameHead) -> Result<Payload, Fault> {
+        let first = head.bytes()[0];
+        let (opcode, is_last, is_control) = (first & 0x0f, head.is_last(), head.is_control());
         let is_compressed = match (first & COMPRESSED != 0, self.message) {
             (true, Message::None) if opcode == TEXT || opcode == BINARY => {
                 self.message = Message::Compressed { opcode };
@@ -190,7 +183,7 @@ impl Inbound {
             if !is_control {
                 self.message = if is_last { Message::None } else { Message::Plain };
             }
-            self.ready.extend(&head.bytes[..head.count]);
+            self.ready.extend(head.bytes());
             return Ok(Payload::Plain { left: length });
         }
         let Some(mask) = head.mask().filter(|_| first & RESERVED == 0) else {
@@ -223,57 +216,6 @@ impl Packed {
     pub(super) fn seal(plain: &mut [u8]) {
         let length = (plain.len() - HEAD_BYTES) as u64;
         plain[2..10].copy_from_slice(&length.to_be_bytes());
-    }
-}
-
-/// The head of a frame, as much of it as has come.
-#[derive(Clone, Copy, Default)]
-struct Head {
-    bytes: [u8; HEAD_BYTES],
-    count: usize,
-}
-
-impl Head {
-    /// Takes bytes from the front of `input`; the head when it is whole, and begins the next one.
-    fn fill(&mut self, input: &mut &[u8]) -> Option<Head> {
-        while self.count < self.wanted() {
-            let (byte, rest) = input.split_first()?;
-            (self.bytes[self.count], *input) = (*byte, rest);
-            self.count += 1;
-        }
-        Some(std::mem::take(self))
-    }
-
-    fn wanted(&self) -> usize {
-        match self.count {
-            0 | 1 => 2,
-            _ => 2 + self.length_bytes() + if self.is_masked() { 4 } else { 0 },
-        }
-    }
-
-    fn length_bytes(&self) -> usize {
-        match self.bytes[1] & !MASKED {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        }
-    }
-
-    fn length(&self) -> u64 {
-        let long = &self.bytes[2..2 + self.length_bytes()];
-        match long.is_empty() {
-            true => u64::from(self.bytes[1] & !MASKED),
-            false => long.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
-        }
-    }
-
-    fn is_masked(&self) -> bool {
-        self.bytes[1] & MASKED != 0
-    }
-
-    fn mask(&self) -> Option<[u8; 4]> {
-        let mask = self.bytes[2 + self.length_bytes()..].first_chunk();
-        mask.copied().filter(|_| self.is_masked())
     }
 }
 

@@ -3,14 +3,17 @@
 //! A reader that is in no message has nothing to remember, and its buffers can go. Judges nothing:
 //! what is wrong with a frame is for the reader to find.
 
+use crate::frame_head::FrameHead;
+
 /// See the module text.
 #[derive(Default)]
 pub(super) struct FrameEnds {
-    /// The first bytes of a frame, until its length is among them.
-    head: [u8; HEAD_BYTES],
-    head_len: u8,
-    /// Bytes to come of the mask and the payload.
+    /// The one under way.
+    head: FrameHead,
+    /// Bytes to come of the payload.
     left: u64,
+    /// When it is there, the reader has one more to hand out.
+    is_end: bool,
     /// The last frame was not the last one of its message.
     is_fragmented: bool,
     /// Messages that have arrived as a whole and were not taken.
@@ -20,19 +23,17 @@ pub(super) struct FrameEnds {
 impl FrameEnds {
     /// Takes what goes to the reader.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {
-        while let Some((first, rest)) = bytes.split_first() {
+        while !bytes.is_empty() {
             if self.left > 0 {
                 let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
                 self.left -= length as u64;
                 bytes = &bytes[length..];
             } else {
-                self.head[usize::from(self.head_len)] = *first;
-                self.head_len += 1;
-                bytes = rest;
-                self.end_head();
+                let Some(head) = self.head.fill(&mut bytes) else { return };
+                self.begin(&head);
             }
-            if self.left == 0 && self.head_len == 0 {
-                self.end_frame();
+            if self.left == 0 {
+                self.whole += usize::from(self.is_end);
             }
         }
     }
@@ -49,51 +50,24 @@ impl FrameEnds {
 
     /// Tells whether nothing is missing of what has begun.
     pub(super) fn is_whole(&self) -> bool {
-        self.left == 0 && self.head_len == 0 && !self.is_fragmented
+        self.left == 0 && self.head.is_empty() && !self.is_fragmented
     }
 
-    /// Looks whether the length of the frame is known.
-    fn end_head(&mut self) {
-        let length_bytes = match self.head[1] & !MASKED {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        if usize::from(self.head_len) < 2 + length_bytes {
-            return;
-        }
-        let long = &self.head[2..2 + length_bytes];
-        let length = match long.is_empty() {
-            true => u64::from(self.head[1] & !MASKED),
-            false => long.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
-        };
-        let mask_bytes = if self.head[1] & MASKED == 0 { 0 } else { 4 };
-        self.left = length.saturating_add(mask_bytes);
-        self.head_len = 0;
-    }
-
-    fn end_frame(&mut self) {
-        let is_last = self.head[0] & FIN != 0;
-        let is_control = self.head[0] & CONTROL != 0;
+    fn begin(&mut self, head: &FrameHead) {
         // A control frame is a message of its own, also between those of another one. One that is
         // not its own last frame breaks the rules, which its reader is to find.
-        if !is_control {
-            self.is_fragmented = !is_last;
+        if !head.is_control() {
+            self.is_fragmented = !head.is_last();
         }
-        self.whole += usize::from(is_last || is_control);
+        self.is_end = head.is_last() || head.is_control();
+        self.left = head.length();
     }
 }
-
-/// RFC 6455 section 5.2.
-const FIN: u8 = 0x80;
-const CONTROL: u8 = 0x08;
-const MASKED: u8 = 0x80;
-/// Two bytes and a long length.
-const HEAD_BYTES: usize = 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame_head::MASKED;
 
     /// Follows `bytes` in pieces of every size; `taken` messages are handed out on the way.
     #[track_caller]
