@@ -4,20 +4,25 @@
 //! The clock sleeps until the earliest alarm and not at all while there is none, so an idle server
 //! does not wake up.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use futures_lite::future;
-use smol::channel::{Receiver, Sender, bounded};
+use nix::time::{ClockId, clock_gettime};
 
+use crate::places::Places;
 use crate::sync::lock;
 
 /// How coarse deadlines are. A deadline fires up to this much late and never early.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(TICK_MS);
+const TICK_MS: u64 = 100;
+
+/// How far the coarse clock may be behind; added to every deadline, so that none fires early.
+const GRAIN_MS: u64 = 10;
 
 /// What stands for ever: a time that no `Instant` can hold is a host's way to say so.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -36,40 +41,13 @@ const FIRED: u64 = 0;
 
 /// The clock that every [`Alarm`] hangs on.
 pub(crate) struct Clock {
-    origin: Instant,
-    alarms: Mutex<Alarms>,
-    /// When the clock wakes up next; `UNSET` while it has no reason to.
+    /// Of the system's coarse clock, which costs a fifth of the exact one.
+    origin: Duration,
+    alarms: Mutex<Places<Arc<Slot>>>,
+    /// When it must be looked at again; `UNSET` while there is no reason to.
     wakes_at_ms: AtomicU64,
-    /// Tells a sleeping clock that an earlier deadline has been set.
-    earlier: (Sender<()>, Receiver<()>),
-}
-
-/// Every call adds an alarm and takes it away: places are used again, and nothing is hashed.
-#[derive(Default)]
-struct Alarms {
-    places: Vec<Option<Arc<Slot>>>,
-    /// The places that are `None`.
-    free: Vec<usize>,
-}
-
-impl Alarms {
-    fn add(&mut self, slot: Arc<Slot>) -> usize {
-        let Some(place) = self.free.pop() else {
-            self.places.push(Some(slot));
-            return self.places.len() - 1;
-        };
-        self.places[place] = Some(slot);
-        place
-    }
-
-    fn remove(&mut self, place: usize) {
-        self.places[place] = None;
-        self.free.push(place);
-    }
-
-    fn live(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.places.iter().flatten()
-    }
+    /// Sleeps until then; woken when that has become earlier.
+    sleeper: Mutex<Option<Waker>>,
 }
 
 struct Slot {
@@ -82,10 +60,10 @@ struct Slot {
 impl Clock {
     pub(crate) fn new() -> Arc<Clock> {
         Arc::new(Clock {
-            origin: Instant::now(),
+            origin: coarse_now(),
             alarms: Mutex::default(),
             wakes_at_ms: AtomicU64::new(UNSET),
-            earlier: bounded(1),
+            sleeper: Mutex::default(),
         })
     }
 
@@ -111,23 +89,58 @@ impl Clock {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ticks for ever; spawned once on the I/O thread.
-    pub(crate) async fn run(self: Arc<Self>) {
-        loop {
-            let due = self.earliest();
-            self.wakes_at_ms.store(due, SeqCst);
-            // Checked again after the store: a deadline set in between has not sent a wake-up.
-            if self.earliest() < due {
-                continue;
-            }
-            self.sleep_until(due).await;
-            self.wake_due();
+    /// Names who is woken when [`tick`](Self::tick) is due earlier than it said.
+    pub(crate) fn set_sleeper(&self, waker: &Waker) {
+        let mut sleeper = lock(&self.sleeper);
+        if !sleeper.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *sleeper = Some(waker.clone());
         }
+    }
+
+    /// Wakes what is due, and tells how long there is nothing to do; `None` for ever. Whoever runs
+    /// the server calls it before it sleeps.
+    pub(crate) fn tick(&self) -> Option<Duration> {
+        let wakes_at = self.wakes_at_ms.load(SeqCst);
+        if wakes_at == UNSET {
+            return None;
+        }
+        let now = self.now_ms();
+        if wakes_at > now {
+            return Some(Duration::from_millis(wakes_at - now));
+        }
+        // Before the alarms are looked at: one that is set meanwhile makes it earlier again.
+        self.wakes_at_ms.store(UNSET, SeqCst);
+        self.wake_due(now);
+        let earliest = self.earliest();
+        if earliest != UNSET {
+            self.wakes_at_ms.fetch_min(earliest.max(now + TICK_MS), SeqCst);
+        }
+        self.rest()
+    }
+
+    /// Ticks for ever, as a task.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut timer: Option<(u64, Timer)> = None;
+        poll_fn(|cx| {
+            self.set_sleeper(cx.waker());
+            loop {
+                let Some(rest) = self.tick() else { return Poll::Pending };
+                let at = self.wakes_at_ms.load(SeqCst);
+                let set = timer.take().filter(|(set, _)| *set == at);
+                let (_, sleep) = timer.insert(set.unwrap_or_else(|| (at, Timer::after(rest))));
+                if Pin::new(sleep).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                timer = None;
+            }
+        })
+        .await
     }
 
     /// Milliseconds since the clock was made.
     pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(UNSET - 1)
+        let passed = coarse_now().saturating_sub(self.origin);
+        u64::try_from(passed.as_millis()).unwrap_or(UNSET - 1)
     }
 
     /// How long the clock sleeps; `None` while it has no reason to wake up. Never zero: a deadline
@@ -138,29 +151,23 @@ impl Clock {
         (wakes_at != UNSET).then(|| rest.max(TICK))
     }
 
+    /// Has the next tick come no later than an alarm needs it.
+    fn wake_by(&self, due: u64, now: u64) {
+        let wakes_at = due.max(now + TICK_MS);
+        if wakes_at >= self.wakes_at_ms.fetch_min(wakes_at, SeqCst) {
+            return;
+        }
+        let sleeper = lock(&self.sleeper).clone();
+        sleeper.iter().for_each(Waker::wake_by_ref);
+    }
+
     fn earliest(&self) -> u64 {
         let alarms = lock(&self.alarms);
         let due = alarms.live().map(|slot| slot.due_ms.load(SeqCst));
         due.filter(|ms| *ms != FIRED).min().unwrap_or(UNSET)
     }
 
-    async fn sleep_until(&self, due: u64) {
-        let earlier = async {
-            // The clock owns the sender, so the channel cannot close under it.
-            let _ = self.earlier.1.recv().await;
-        };
-        if due == UNSET {
-            return earlier.await;
-        }
-        let rest = Duration::from_millis(due.saturating_sub(self.now_ms())).max(TICK);
-        let tick = async {
-            Timer::after(rest).await;
-        };
-        future::or(tick, earlier).await;
-    }
-
-    fn wake_due(&self) {
-        let now = self.now_ms();
+    fn wake_due(&self, now: u64) {
         let mut due = Vec::new();
         for slot in lock(&self.alarms).live() {
             let at = slot.due_ms.load(SeqCst);
@@ -177,6 +184,17 @@ impl Clock {
     }
 }
 
+/// The time of the system's coarse clock: up to [`GRAIN_MS`] behind the exact one.
+fn coarse_now() -> Duration {
+    // Every Linux has it.
+    clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from)
+}
+
+fn due_in(after: Duration, now: u64) -> u64 {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(UNSET);
+    now.saturating_add(after_ms).saturating_add(GRAIN_MS).clamp(FIRED + 1, UNSET - 1)
+}
+
 /// One deadline that can be moved cheaply. Dropping it removes it from the clock.
 pub(crate) struct Alarm {
     clock: Arc<Clock>,
@@ -187,20 +205,18 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// Sets the deadline to `after` from the present; replaces an earlier one.
     pub(crate) fn set(&self, after: Duration) {
-        let after_ms = u64::try_from(after.as_millis()).unwrap_or(UNSET / 2);
-        let due = self.clock.now_ms().saturating_add(after_ms).clamp(FIRED + 1, UNSET - 1);
+        let now = self.clock.now_ms();
+        let due = due_in(after, now);
         self.slot.due_ms.store(due, SeqCst);
         if due < self.clock.wakes_at_ms.load(SeqCst) {
-            // A full channel means the wake-up is already under way.
-            let _ = self.clock.earlier.0.try_send(());
+            self.clock.wake_by(due, now);
         }
     }
 
     /// Sets the deadline unless there is an earlier one to come.
     pub(crate) fn set_by(&self, after: Duration) {
         let due = self.slot.due_ms.load(SeqCst);
-        let after_ms = u64::try_from(after.as_millis()).unwrap_or(UNSET / 2);
-        if due == FIRED || due == UNSET || due > self.clock.now_ms().saturating_add(after_ms) {
+        if due == FIRED || due == UNSET || due > due_in(after, self.clock.now_ms()) {
             self.set(after);
         }
     }
@@ -259,6 +275,7 @@ impl Drop for Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_lite::future;
 
     #[test]
     fn an_alarm_fires_after_its_deadline_and_not_when_cleared() {

@@ -8,13 +8,14 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use async_io::Async;
 use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 
 use crate::allow_list::User;
 use crate::error::{Error, Result};
 use crate::http::{Peer, Socket};
+use crate::readiness::{Interest, Readiness, Watched};
 use crate::tls::Tls;
 
 /// Connections that wait for `accept`. A fleet of clients that reconnects after a restart comes at
@@ -69,14 +70,15 @@ impl Address {
     ///
     /// # Errors
     /// [`Error::Io`] with the address in its text.
-    pub(crate) fn bind(&self) -> Result<Listener> {
+    pub(crate) fn bind(&self, readiness: &Arc<Readiness>) -> Result<Listener> {
         match self {
-            Address::Tcp(addr) => bind_tcp(*addr).map_err(|error| named(&addr.to_string(), &error)),
-            Address::Unix { path, mode } => {
-                bind_unix(path, *mode).map_err(|error| named(&path.display().to_string(), &error))
+            Address::Tcp(addr) => {
+                bind_tcp(*addr, readiness).map_err(|error| named(&addr.to_string(), &error))
             }
+            Address::Unix { path, mode } => bind_unix(path, *mode, readiness)
+                .map_err(|error| named(&path.display().to_string(), &error)),
             // A duplicate: what is inherited cannot be opened again for the next start.
-            Address::Inherited(fd) => adopt_listener(fd.try_clone().map_err(Error::Io)?),
+            Address::Inherited(fd) => adopt_listener(fd.try_clone().map_err(Error::Io)?, readiness),
         }
     }
 }
@@ -93,8 +95,8 @@ impl Binding {
     ///
     /// # Errors
     /// As for [`Address::bind`].
-    pub(crate) fn bind(&self) -> Result<Listener> {
-        let mut listener = self.address.bind()?;
+    pub(crate) fn bind(&self, readiness: &Arc<Readiness>) -> Result<Listener> {
+        let mut listener = self.address.bind(readiness)?;
         listener.tls = self.tls.clone();
         Ok(listener)
     }
@@ -117,24 +119,30 @@ pub(crate) struct Listener {
 }
 
 enum Inner {
-    Tcp(Async<TcpListener>),
-    Unix(Async<UnixListener>),
+    Tcp(Watched<TcpListener>),
+    Unix(Watched<UnixListener>),
 }
 
 impl Listener {
     /// Waits for the next connection.
-    pub(crate) async fn accept(&self) -> io::Result<(Socket, Peer)> {
-        match &self.inner {
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, Peer)>> {
+        // There may always be another one.
+        Poll::Ready(match &self.inner {
             Inner::Tcp(listener) => {
-                let (stream, from) = listener.accept().await?;
-                Ok((Socket::from(stream), Peer::at(from.to_string().into(), false)))
+                let accepted =
+                    listener.poll_with(Interest::Read, cx, TcpListener::accept, |_| false);
+                let (stream, from) = ready!(accepted)?;
+                Socket::tcp(stream, listener.readiness())
+                    .map(|socket| (socket, Peer::at(from.to_string().into(), false)))
             }
             Inner::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let accepted =
+                    listener.poll_with(Interest::Read, cx, UnixListener::accept, |_| false);
+                let (stream, _) = ready!(accepted)?;
                 let peer = Peer { user: User::behind(&stream), ..Peer::at("unix".into(), true) };
-                Ok((Socket::from(stream), peer))
+                Socket::unix(stream, listener.readiness()).map(|socket| (socket, peer))
             }
-        }
+        })
     }
 }
 
@@ -147,23 +155,24 @@ impl Drop for Listener {
     }
 }
 
-fn bind_tcp(addr: SocketAddr) -> io::Result<Listener> {
+fn bind_tcp(addr: SocketAddr, readiness: &Arc<Readiness>) -> io::Result<Listener> {
     let socket = RawSocket::new(Domain::for_address(addr), Type::STREAM, None)?;
     // Lets a daemon that restarts take its port back from connections in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
-    tcp_listener(socket)
+    tcp_listener(socket, readiness)
 }
 
-fn tcp_listener(socket: RawSocket) -> io::Result<Listener> {
+fn tcp_listener(socket: RawSocket, readiness: &Arc<Readiness>) -> io::Result<Listener> {
+    socket.set_nonblocking(true)?;
     let listener = TcpListener::from(socket);
     let address = listener.local_addr()?.to_string();
-    let inner = Inner::Tcp(Async::new(listener)?);
+    let inner = Inner::Tcp(Watched::new(listener, readiness)?);
     Ok(Listener { inner, tls: None, address, socket_file: None })
 }
 
-fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
+fn bind_unix(path: &Path, mode: u32, readiness: &Arc<Readiness>) -> io::Result<Listener> {
     remove_stale(path)?;
     let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -171,8 +180,13 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     let address = path.display().to_string();
-    let inner = Inner::Unix(Async::new(UnixListener::from(socket))?);
+    let inner = unix_listener(socket, readiness)?;
     Ok(Listener { inner, tls: None, address, socket_file: Some(path.into()) })
+}
+
+fn unix_listener(socket: RawSocket, readiness: &Arc<Readiness>) -> io::Result<Inner> {
+    socket.set_nonblocking(true)?;
+    Watched::new(UnixListener::from(socket), readiness).map(Inner::Unix)
 }
 
 /// Removes a socket file that nobody listens on; a live one and other files stay.
@@ -193,16 +207,16 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-fn adopt_listener(fd: OwnedFd) -> Result<Listener> {
+fn adopt_listener(fd: OwnedFd, readiness: &Arc<Readiness>) -> Result<Listener> {
     let socket = RawSocket::from(fd);
     if !socket.is_listener().unwrap_or(false) {
         return Err(Error::Config("inherited descriptor is not a listening socket".into()));
     }
     socket.set_cloexec(true).map_err(Error::Io)?;
     if socket.domain().map_err(Error::Io)? != Domain::UNIX {
-        return tcp_listener(socket).map_err(Error::Io);
+        return tcp_listener(socket, readiness).map_err(Error::Io);
     }
-    let inner = Inner::Unix(Async::new(UnixListener::from(socket)).map_err(Error::Io)?);
+    let inner = unix_listener(socket, readiness).map_err(Error::Io)?;
     Ok(Listener { inner, tls: None, address: "unix".into(), socket_file: None })
 }
 

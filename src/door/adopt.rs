@@ -23,6 +23,7 @@ use crate::core::Core;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Duplex, Peer, Socket, Takeover};
+use crate::readiness::Readiness;
 
 /// What the host knows of a connection that it hands over.
 #[derive(Default)]
@@ -62,7 +63,12 @@ impl Adoption<'_> {
     /// [`Error::Config`] when it is not a connected stream socket, or nothing that can be polled;
     /// [`Error::Denied`] when it may not come in; [`Error::Io`] when the reactor refuses it; [`Error::State`] when there is no upgrade. What
     /// is the host's is still there then: it must not be dropped under the locks of our caller.
-    pub(crate) fn with_descriptor(&mut self, fd: OwnedFd, core: &Core) -> Result<Handover> {
+    pub(crate) fn with_descriptor(
+        &mut self,
+        fd: OwnedFd,
+        core: &Core,
+        readiness: &Arc<Readiness>,
+    ) -> Result<Handover> {
         let raw = RawSocket::from(fd);
         let from = raw.peer_addr().ok();
         if self.stream.is_none() {
@@ -76,7 +82,7 @@ impl Adoption<'_> {
         let peer = Peer { user: User::behind(&raw).filter(|_| is_unix), ..peer };
         self.check(&peer, from, core)?;
         let upgrade = self.take_upgrade()?;
-        let socket = self.socket(raw, is_unix)?;
+        let socket = self.socket(raw, is_unix, readiness)?;
         let socket = self.lent(socket, &core.env);
         Ok(self.handover(socket, peer, upgrade))
     }
@@ -123,11 +129,16 @@ impl Adoption<'_> {
         checked.map_err(|TurnedAway| Error::denied(StatusCode::Forbidden, TurnedAway::REASON))
     }
 
-    fn socket(&mut self, raw: RawSocket, is_unix: bool) -> Result<Socket> {
+    fn socket(
+        &mut self,
+        raw: RawSocket,
+        is_unix: bool,
+        readiness: &Arc<Readiness>,
+    ) -> Result<Socket> {
         let Some(stream) = self.stream.take() else {
             let socket = match is_unix {
-                true => Async::new(UnixStream::from(raw)).map(Socket::from),
-                false => Async::new(TcpStream::from(raw)).map(Socket::from),
+                true => Socket::unix(UnixStream::from(raw), readiness),
+                false => Socket::tcp(TcpStream::from(raw), readiness),
             };
             return socket.map_err(Error::Io);
         };

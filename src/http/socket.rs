@@ -1,38 +1,27 @@
 //! All kinds of connection as one type. Knows nothing about HTTP.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
+
+use crate::readiness::{Interest, Readiness, Watched};
 
 /// A connected stream socket, or what the host brings in the place of one.
 pub(crate) struct Socket {
     stream: Stream,
     /// Reads in a row that did not have to wait.
     eager_reads: u8,
-    /// The last read took all that was there: the next one waits first, because trying would most
-    /// likely be in vain.
-    is_drained: bool,
 }
 
 enum Stream {
-    Tcp(Async<TcpStream>),
-    Unix(Async<UnixStream>),
+    Tcp(Watched<TcpStream>),
+    Unix(Watched<UnixStream>),
     Foreign(Box<dyn Duplex>),
-}
-
-impl Stream {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Foreign(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
 }
 
 /// A stream that is no socket of ours: TLS of the host, or a pipe in memory. `poll_close` ends our
@@ -43,21 +32,6 @@ pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 /// is always ready, and readers that loop until they have a whole message would never give way.
 const EAGER_READS: u8 = 16;
 
-impl From<Async<TcpStream>> for Socket {
-    fn from(stream: Async<TcpStream>) -> Socket {
-        // Replies go out in whole writes, so Nagle's delay buys nothing. A socket that refuses the
-        // option is one whose peer has left, and the first read tells.
-        let _ = stream.get_ref().set_nodelay(true);
-        Socket::new(Stream::Tcp(stream))
-    }
-}
-
-impl From<Async<UnixStream>> for Socket {
-    fn from(stream: Async<UnixStream>) -> Socket {
-        Socket::new(Stream::Unix(stream))
-    }
-}
-
 impl From<Box<dyn Duplex>> for Socket {
     fn from(stream: Box<dyn Duplex>) -> Socket {
         Socket::new(Stream::Foreign(stream))
@@ -65,16 +39,48 @@ impl From<Box<dyn Duplex>> for Socket {
 }
 
 impl Socket {
-    fn new(stream: Stream) -> Socket {
-        Socket { stream, eager_reads: 0, is_drained: false }
+    /// # Errors
+    /// As for [`Watched::new`].
+    pub(crate) fn tcp(stream: TcpStream, readiness: &Arc<Readiness>) -> io::Result<Socket> {
+        stream.set_nonblocking(true)?;
+        // Replies go out in whole writes, so Nagle's delay buys nothing. A socket that refuses the
+        // option is one whose peer has left, and the first read tells.
+        let _ = stream.set_nodelay(true);
+        Watched::new(stream, readiness).map(|stream| Socket::new(Stream::Tcp(stream)))
     }
 
-    /// Ready when a read is worth trying.
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &self.stream {
-            Stream::Tcp(stream) if self.is_drained => stream.poll_readable(cx),
-            // Peers on Unix sockets are few: a try in vain costs less than a turn of the reactor.
-            _ => Poll::Ready(Ok(())),
+    /// # Errors
+    /// As for [`Watched::new`].
+    pub(crate) fn unix(stream: UnixStream, readiness: &Arc<Readiness>) -> io::Result<Socket> {
+        stream.set_nonblocking(true)?;
+        Watched::new(stream, readiness).map(|stream| Socket::new(Stream::Unix(stream)))
+    }
+
+    /// One that nobody is told of: reads and writes that would have to wait do so for ever.
+    #[cfg(test)]
+    pub(crate) fn unwatched(stream: UnixStream) -> Socket {
+        Socket::unix(stream, &Readiness::new().unwrap()).unwrap()
+    }
+
+    fn new(stream: Stream) -> Socket {
+        Socket { stream, eager_reads: 0 }
+    }
+
+    fn poll_read_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let room = buf.len();
+        let is_all = |length: &usize| *length < room;
+        match &mut self.stream {
+            Stream::Tcp(stream) => {
+                stream.poll_with(Interest::Read, cx, |mut socket| socket.read(buf), is_all)
+            }
+            Stream::Unix(stream) => {
+                stream.poll_with(Interest::Read, cx, |mut socket| socket.read(buf), is_all)
+            }
+            Stream::Foreign(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -91,17 +97,8 @@ impl AsyncRead for Socket {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let read = match this.poll_readable(cx) {
-            Poll::Ready(Ok(())) => this.stream.poll_read(cx, buf),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
+        let read = this.poll_read_stream(cx, buf);
         this.eager_reads = if read.is_ready() { this.eager_reads + 1 } else { 0 };
-        this.is_drained = match &read {
-            Poll::Ready(Ok(length)) => *length < buf.len(),
-            Poll::Ready(Err(_)) => false,
-            Poll::Pending => true,
-        };
         read
     }
 }
@@ -112,24 +109,29 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // What stopped a short write is for the next try to find: only then is room asked for.
+        let may_have_room = |_: &usize| false;
         match &mut self.get_mut().stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tcp(stream) => {
+                stream.poll_with(Interest::Write, cx, |mut socket| socket.write(buf), may_have_room)
+            }
+            Stream::Unix(stream) => {
+                stream.poll_with(Interest::Write, cx, |mut socket| socket.write(buf), may_have_room)
+            }
             Stream::Foreign(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            // What a socket has taken is on its way.
+            Stream::Tcp(_) | Stream::Unix(_) => Poll::Ready(Ok(())),
             Stream::Foreign(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     /// Ends our side; the peer reads end-of-file after the last byte.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // `Async` only flushes here, which would leave the peer waiting for end-of-file.
         let shutdown = match &mut self.get_mut().stream {
             Stream::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.get_ref().shutdown(Shutdown::Write),
@@ -145,6 +147,7 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use async_io::Async;
     use futures_lite::{AsyncReadExt, AsyncWriteExt};
     use std::net::TcpListener;
 
@@ -152,9 +155,9 @@ mod tests {
     fn tcp_goes_without_nagle_and_close_is_end_of_file() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let server = Async::new(listener.accept().unwrap().0).unwrap();
-        let mut server = Socket::from(server);
-        let mut client = Socket::from(Async::new(client).unwrap());
+        let readiness = Readiness::new().unwrap();
+        let mut server = Socket::tcp(listener.accept().unwrap().0, &readiness).unwrap();
+        let mut client = Async::new(client).unwrap();
         let Stream::Tcp(stream) = &server.stream else { panic!("not a TCP socket") };
         assert!(stream.get_ref().nodelay().unwrap());
         let mut text = String::new();
@@ -170,7 +173,7 @@ mod tests {
     fn a_flood_gives_way_now_and_then() {
         let (server, mut client) = UnixStream::pair().unwrap();
         std::io::Write::write_all(&mut client, &[7; 100]).unwrap();
-        let mut server = Socket::from(Async::new(server).unwrap());
+        let mut server = Socket::unwatched(server);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut ready = || Pin::new(&mut server).poll_read(&mut cx, &mut [0]).is_ready();
         let turns: Vec<bool> = (0..=2 * EAGER_READS).map(|_| ready()).collect();

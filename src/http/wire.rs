@@ -297,7 +297,7 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
     use crate::limits::Limits;
-    use async_io::{Async, block_on};
+    use async_io::block_on;
     use futures_lite::future;
     use std::io::Write;
     use std::os::unix::net::UnixStream;
@@ -305,7 +305,7 @@ mod tests {
     fn wire(limits: Limits) -> (Wire, UnixStream, Arc<Env>) {
         let env = Env::new(limits);
         let (server, client) = UnixStream::pair().unwrap();
-        let socket = Socket::from(Async::new(server).unwrap());
+        let socket = Socket::unwatched(server);
         (Wire::new(socket, Vec::new(), env.clone()), client, env)
     }
 

@@ -130,7 +130,8 @@ mod tests {
     use super::*;
     use crate::http::Socket;
     use crate::limits::Limits;
-    use async_io::{Async, Timer, block_on};
+    use crate::readiness::Readiness;
+    use async_io::{Timer, block_on};
     use futures_lite::future;
     use std::io::{self, Read};
     use std::os::unix::net::UnixStream;
@@ -161,8 +162,7 @@ mod tests {
     fn run(source: Source) -> (Option<Result<(), Lost>>, Vec<u8>, Arc<Env>) {
         let env = Env::new(Limits::default());
         let (server, mut client) = UnixStream::pair().unwrap();
-        let mut wire =
-            Wire::new(Socket::from(Async::new(server).unwrap()), Vec::new(), env.clone());
+        let mut wire = Wire::new(Socket::unwatched(server), Vec::new(), env.clone());
         let reply = Reply { bytes: Box::pin(source), streams: true, persist: true };
         let result = block_on(future::poll_once(pump(&mut wire, &env, reply)));
         drop(wire);
@@ -190,8 +190,9 @@ mod tests {
     fn a_long_reply_goes_on_after_each_burst() {
         let env = Env::new(Limits::default());
         let (server, mut client) = UnixStream::pair().unwrap();
-        let mut wire =
-            Wire::new(Socket::from(Async::new(server).unwrap()), Vec::new(), env.clone());
+        let readiness = Readiness::new().unwrap();
+        let socket = Socket::unix(server, &readiness).unwrap();
+        let mut wire = Wire::new(socket, Vec::new(), env.clone());
         let source = Source { pieces: vec![&[7; 4096]; 100], end: || Poll::Ready(Ok(0)) };
         let reply = Reply { bytes: Box::pin(source), streams: false, persist: true };
         let reader = std::thread::spawn(move || {
@@ -202,7 +203,12 @@ mod tests {
             Timer::after(Duration::from_secs(10)).await;
             panic!("the pump was not woken")
         };
-        assert_eq!(block_on(future::or(pump(&mut wire, &env, reply), late)), Ok(()));
+        let watch = async {
+            readiness.watch().unwrap().await;
+            unreachable!("sockets are watched for ever")
+        };
+        let pumped = future::or(pump(&mut wire, &env, reply), future::or(watch, late));
+        assert_eq!(block_on(pumped), Ok(()));
         drop(wire);
         assert_eq!(reader.join().unwrap().unwrap(), 409_600);
     }

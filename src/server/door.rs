@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use http_types::StatusCode;
 
 use super::connections::OpenConnections;
+use super::running::Running;
 use super::{Server, State, not_running};
 use crate::door::{Adoption, Handover, HttpExchange, MessagePeer, Opening, Pump, ReadyFn};
 use crate::error::{Error, Result};
@@ -21,7 +22,9 @@ impl Server {
     /// [`Error::Config`] when the descriptor does not fit. It is closed then: a caller that wants to keep it hands over a duplicate. Nothing of `adoption`
     /// has been called.
     pub fn adopt(&self, fd: OwnedFd, mut adoption: Adoption<'_>) -> Result<()> {
-        self.let_in(|| Ok((adoption.with_descriptor(fd, &self.core)?, ())))
+        self.let_in(|running| {
+            Ok((adoption.with_descriptor(fd, &self.core, &running.readiness)?, ()))
+        })
     }
 
     /// Opens a connection whose bytes the host carries. `ready` says when the host should look at
@@ -32,7 +35,7 @@ impl Server {
     /// [`Error::State`] when the server does not run or drains, [`Error::Limit`] when
     /// `limits.connections` is reached, [`Error::Denied`] when its address is not allowed.
     pub fn open_pump(&self, mut adoption: Adoption<'_>, ready: Option<ReadyFn>) -> Result<Pump> {
-        self.let_in(|| adoption.with_pump(ready, &self.core))
+        self.let_in(|_| adoption.with_pump(ready, &self.core))
     }
 
     /// Takes a request that the host's own HTTP server has parsed; the body follows in pieces.
@@ -111,7 +114,7 @@ impl Server {
     }
 
     /// Serves the connection that `make` makes, if there is room for one.
-    fn let_in<T>(&self, make: impl FnOnce() -> Result<(Handover, T)>) -> Result<T> {
+    fn let_in<T>(&self, make: impl FnOnce(&Running) -> Result<(Handover, T)>) -> Result<T> {
         let state = lock(&self.state);
         let State::Running(running) = &*state else {
             return Err(not_running());
@@ -122,7 +125,7 @@ impl Server {
         let Some(open) = OpenConnections::enter(&running.open, &self.core) else {
             return Err(Error::Limit("connections are at their limit".into()));
         };
-        let (handover, host_end) = make()?;
+        let (handover, host_end) = make(running)?;
         running.serve(&self.core, handover, open);
         Ok(host_end)
     }

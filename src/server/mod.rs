@@ -4,6 +4,7 @@ mod connections;
 mod door;
 mod driver;
 mod host_thread;
+mod io_thread;
 mod keys;
 mod oauth;
 mod registration;

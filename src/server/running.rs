@@ -1,10 +1,10 @@
 //! A running server: its threads, its listeners and its connections, from start to end.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use smol::Executor;
@@ -13,6 +13,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use super::connections::{OpenConnections, OpenSlot};
 use super::driver::Driver;
 use super::host_thread::run;
+use super::io_thread;
 use crate::callbacks::Callbacks;
 use crate::cancel::CancelReason;
 use crate::clock::after;
@@ -24,7 +25,7 @@ use crate::http::response::{RETRY_SECS, TOO_MANY_CONNECTIONS};
 use crate::http::{self, Peer, Socket};
 use crate::level::Level;
 use crate::listener::{Binding, Listener};
-use crate::pool::adopt_thread;
+use crate::readiness::Readiness;
 use crate::session::Close;
 use crate::sync::Latch;
 use crate::tls::Tls;
@@ -33,6 +34,7 @@ use crate::transport::Endpoint;
 /// Everything that exists only while the server runs.
 pub(super) struct Running {
     executor: Arc<Executor<'static>>,
+    pub(super) readiness: Arc<Readiness>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) open: Arc<OpenConnections>,
     pub(super) exchanges: Arc<Exchanges>,
@@ -56,10 +58,6 @@ enum Io {
     Host(Arc<Driver>),
 }
 
-/// Stack of the I/O thread. It runs our own code, JSON parsers bounded in depth, and tools that
-/// promise to be small.
-const IO_STACK_BYTES: usize = 512 * 1024;
-
 /// How long `accept` rests when the process has no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -74,16 +72,17 @@ impl Running {
     pub(super) fn launch(core: &Arc<Core>, bindings: &[Binding]) -> Result<Running> {
         // Forces the helper thread of async-io into being while signals are blocked.
         async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
-        let listeners: Vec<Listener> = bindings.iter().map(Binding::bind).collect::<Result<_>>()?;
+        let readiness = Readiness::new().map_err(Error::Io)?;
+        let listeners = bindings.iter().map(|binding| binding.bind(&readiness));
+        let listeners: Vec<Listener> = listeners.collect::<Result<_>>()?;
         match &core.env.host {
             Some(host) => host.open()?,
             None => core.pool.start(core.options.workers.max(1), &core.env.hooks)?,
         }
         let (draining, drain) = bounded::<Infallible>(1);
         let executor = Arc::new(Executor::new());
-        executor.spawn(core.env.clock.clone().run()).detach();
         executor.spawn(Callbacks::serve(core.env.clone())).detach();
-        let io = match Io::start(core, &executor) {
+        let io = match Io::start(core, &readiness, &executor) {
             Ok(io) => io,
             Err(error) => {
                 core.pool.stop(core.env.limits.stop_time);
@@ -93,6 +92,7 @@ impl Running {
         let exchanges = Exchanges::new(&core.env, Arc::downgrade(&executor));
         let running = Running {
             executor,
+            readiness,
             exchanges,
             endpoint: Arc::new(Endpoint::new(core.clone())),
             open: Arc::default(),
@@ -131,11 +131,11 @@ impl Running {
         let executor = Arc::downgrade(&self.executor);
         let accepting = async move {
             loop {
-                let next =
-                    futures_lite::future::or(async { Some(listener.accept().await) }, async {
-                        let _ = drain.recv().await;
-                        None
-                    });
+                let accepted = poll_fn(|cx| listener.poll_accept(cx).map(Some));
+                let next = futures_lite::future::or(accepted, async {
+                    let _ = drain.recv().await;
+                    None
+                });
                 let from = match next.await {
                     Some(Ok(accepted)) => accepted,
                     // That client has left before it was served; the next one is not to wait.
@@ -233,13 +233,21 @@ impl Running {
 }
 
 impl Io {
-    fn start(core: &Arc<Core>, executor: &Arc<Executor<'static>>) -> std::io::Result<Io> {
+    fn start(
+        core: &Arc<Core>,
+        readiness: &Arc<Readiness>,
+        executor: &Arc<Executor<'static>>,
+    ) -> std::io::Result<Io> {
         if let (Some(host), 0) = (&core.env.host, core.options.io_threads) {
+            // What the I/O thread would do between its turns.
+            executor.spawn(core.env.clock.clone().run()).detach();
+            executor.spawn(readiness.clone().watch()?).detach();
             return Ok(Io::Host(Arc::new(Driver::new(host, executor.clone()))));
         }
         let (ending, end) = bounded::<Infallible>(1);
         let ended = Arc::new(Latch::default());
-        let thread = start_io_thread(core, executor.clone(), end, ended.clone())?;
+        let (readiness, executor) = (readiness.clone(), executor.clone());
+        let thread = io_thread::start(core, readiness, executor, end, ended.clone())?;
         Ok(Io::Thread { ending, thread, ended })
     }
 
@@ -351,24 +359,4 @@ fn run_tasks<F: Future<Output = ()>>(
         env.counters.panics.up();
         env.log(Level::Error, "io", format_args!("a task panicked and was dropped"));
     }
-}
-
-/// Runs `executor` until `end` closes.
-fn start_io_thread(
-    core: &Arc<Core>,
-    executor: Arc<Executor<'static>>,
-    end: Receiver<Infallible>,
-    ended: Arc<Latch>,
-) -> std::io::Result<JoinHandle<()>> {
-    let core = core.clone();
-    Builder::new().name("emcp-io".into()).stack_size(IO_STACK_BYTES).spawn(move || {
-        adopt_thread();
-        // Dropped last, when everything else of this thread is gone.
-        let _ended = ended.open_on_drop();
-        let env = &core.env;
-        let _announced = env.host.is_none().then(|| env.hooks.thread("emcp-io"));
-        run_tasks(env, &executor, || async {
-            let _ = end.recv().await;
-        });
-    })
 }

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -21,6 +21,7 @@ use crate::env::Env;
 use crate::http::response::text;
 use crate::http::{self, Admission, BoxFuture, Head, Incoming, Outcome, Peer, Service, Socket};
 use crate::limits::Limits;
+use crate::readiness::Readiness;
 
 /// Serves WebSockets on `listener` until `accept` fails; compressed ones too where that is built in.
 ///
@@ -34,17 +35,20 @@ pub fn serve(listener: TcpListener, limits: Limits) -> io::Result<()> {
     let (_open, drain) = bounded::<Infallible>(1);
     async_io::block_on(executor.run(async {
         executor.spawn(env.clock.clone().run()).detach();
+        let readiness = Readiness::new()?;
+        executor.spawn(readiness.clone().watch()?).detach();
         loop {
-            let (stream, _) = listener.accept().await?;
+            let (stream, _) = listener.read_with(TcpListener::accept).await?;
+            let socket = Socket::tcp(stream, &readiness)?;
             let service = EchoService { env: env.clone(), compression: compression.clone() };
-            executor.spawn(connection(stream, service, drain.clone())).detach();
+            executor.spawn(connection(socket, service, drain.clone())).detach();
         }
     }))
 }
 
-async fn connection(stream: Async<TcpStream>, service: EchoService, drain: Receiver<Infallible>) {
+async fn connection(socket: Socket, service: EchoService, drain: Receiver<Infallible>) {
     let (peer, env) = (Peer::at("echo".into(), false), service.env.clone());
-    http::serve(Socket::from(stream), Vec::new(), peer, Arc::new(service), env, drain, ()).await;
+    http::serve(socket, Vec::new(), peer, Arc::new(service), env, drain, ()).await;
 }
 
 struct EchoService {

@@ -183,7 +183,7 @@ fn draining_ends_idle_connections_and_marks_busy_ones() {
 #[test]
 fn an_idle_connection_is_small() {
     let (server, _client) = UnixStream::pair().unwrap();
-    let socket = Socket::from(Async::new(server).unwrap());
+    let socket = Socket::unwatched(server);
     let peer = Peer::at("test".into(), true);
     let bench = Bench::default();
     let future = serve(

@@ -27,6 +27,7 @@ use super::response::{close_after, event_stream, json, response, text};
 use super::{Admission, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, serve};
 use crate::env::Env;
 use crate::limits::Limits;
+use crate::readiness::Readiness;
 use crate::stats::Stats;
 use crate::sync::lock;
 
@@ -178,7 +179,8 @@ impl Bench {
     /// Serves while `client` runs; returns once both have ended.
     fn run<T, F: Future<Output = T>>(&self, client: impl FnOnce(Async<UnixStream>) -> F) -> T {
         let (server, peer) = UnixStream::pair().unwrap();
-        let socket = Socket::from(Async::new(server).unwrap());
+        let readiness = Readiness::new().unwrap();
+        let socket = Socket::unix(server, &readiness).unwrap();
         let address = Peer::at("test".into(), true);
         let drain = self.drain.1.clone();
         let early = self.early.clone();
@@ -194,7 +196,11 @@ impl Bench {
             panic!("the test took too long")
         };
         let both = async { future::zip(server, client).await.1 };
-        block_on(future::or(both, future::or(clock, deadline)))
+        let watch = async {
+            readiness.watch().unwrap().await;
+            unreachable!("sockets are watched for ever")
+        };
+        block_on(future::or(both, future::or(watch, future::or(clock, deadline))))
     }
 
     /// Sends `pieces` one by one, ends our side and returns all that comes back.
