@@ -29,7 +29,11 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The moment `time` from now, however long that is.
 pub(crate) fn after(time: Duration) -> Instant {
-    let now = Instant::now();
+    later(Instant::now(), time)
+}
+
+/// The moment `time` from `now`, however long that is.
+pub(crate) fn later(now: Instant, time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now + FOR_EVER)
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn without_port(authority: &str) -> &str {
 /// Names of this machine that no name server answers for.
 pub(crate) fn is_loopback(name: &str) -> bool {
     let is_v4 = || name.parse::<std::net::Ipv4Addr>().is_ok_and(|addr| addr.is_loopback());
-    name.eq_ignore_ascii_case("localhost") || name == "[::1]" || is_v4()
+    matches!(name, "127.0.0.1" | "[::1]") || name.eq_ignore_ascii_case("localhost") || is_v4()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! How many calls are open: the cap on them, and the wait for none.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -19,10 +18,18 @@ pub(crate) struct Calls {
 struct State {
     is_closed: bool,
     open: usize,
-    /// The open ones by whom they are counted on; nobody is in it with none.
-    by_identity: HashMap<Arc<str>, usize>,
+    /// The open ones by whom they are counted on, in order; nobody is in it with none. No hash
+    /// map: there are few at a time, and names can be chosen by who connects.
+    by_identity: Vec<(Arc<str>, usize)>,
     /// Threads in `wait_empty`.
     waiters: usize,
+}
+
+impl State {
+    /// Where `identity` is, or where it would be.
+    fn find(&self, identity: &str) -> Result<usize, usize> {
+        self.by_identity.binary_search_by(|(known, _)| (**known).cmp(identity))
+    }
 }
 
 impl Calls {
@@ -43,7 +50,7 @@ impl Calls {
         if state.open >= limits.calls {
             return Err(NoPlace::Full);
         }
-        let own = state.by_identity.get(identity).copied().unwrap_or_default();
+        let own = state.find(identity).map_or(0, |at| state.by_identity[at].1);
         if own >= limits.calls_per_identity {
             return Err(NoPlace::Identity);
         }
@@ -52,7 +59,10 @@ impl Calls {
 
     fn let_in(self: &Arc<Self>, state: &mut State, identity: Arc<str>) -> CallSlot {
         state.open += 1;
-        *state.by_identity.entry(identity.clone()).or_default() += 1;
+        match state.find(&identity) {
+            Ok(at) => state.by_identity[at].1 += 1,
+            Err(at) => state.by_identity.insert(at, (identity.clone(), 1)),
+        }
         self.env.counters.calls.up();
         CallSlot { calls: self.clone(), identity }
     }
@@ -156,10 +166,10 @@ impl Drop for CallSlot {
         self.calls.env.counters.calls.down();
         let mut state = lock(&self.calls.state);
         state.open -= 1;
-        if let Some(own) = state.by_identity.get_mut(&self.identity) {
-            *own -= 1;
-            if *own == 0 {
-                state.by_identity.remove(&self.identity);
+        if let Ok(at) = state.find(&self.identity) {
+            state.by_identity[at].1 -= 1;
+            if state.by_identity[at].1 == 0 {
+                state.by_identity.remove(at);
             }
         }
         // A system call even if nobody waits, and that is the case on every call but the last.

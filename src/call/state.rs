@@ -12,7 +12,7 @@ use crate::auth::Scopes;
 use crate::caching::Caching;
 use crate::caller::Caller;
 use crate::cancel::{Cancel, CancelReason};
-use crate::clock::{Alarm, after};
+use crate::clock::{Alarm, after, later};
 use crate::content::{CallResult, Extra, ReadDefaults, ToolResult};
 use crate::env::Env;
 use crate::hooks::{Audit, Outcome};
@@ -72,7 +72,8 @@ pub(crate) struct CallState {
     pub(super) timeout: Duration,
     pub(super) result_bytes: usize,
     caching: Option<Caching>,
-    pub(super) expiry: Alarm,
+    /// Set when the call first has to wait: an inline function mostly answers before that.
+    expiry: OnceLock<Alarm>,
 }
 
 /// Where the host's function is.
@@ -125,70 +126,93 @@ pub(crate) struct CallParts {
 
 impl CallState {
     pub(crate) fn new(parts: CallParts) -> Arc<CallState> {
-        Arc::new_cyclic(|state: &Weak<CallState>| {
-            let expiry = parts.env.clock.alarm();
-            let state = state.clone();
-            expiry.call(move || {
+        let now = Instant::now();
+        Arc::new(CallState {
+            env: parts.env,
+            services: parts.services,
+            identity: parts.identity,
+            id: parts.id,
+            kind: parts.kind,
+            name: parts.name,
+            arguments: parts.arguments,
+            hidden: parts.hidden,
+            completing: parts.completing,
+            revision: parts.revision,
+            session: parts.session,
+            caller: OnceLock::new(),
+            transport: parts.transport,
+            remote: parts.remote,
+            uid: parts.uid,
+            principal: parts.principal,
+            scopes: parts.scopes,
+            claims: parts.claims,
+            scope: parts.scope,
+            sink: Mutex::new(Some(parts.sink)),
+            progress: Mutex::new(Progress::new(&parts.meta)),
+            meta: parts.meta,
+            cancelled: AtomicU8::new(0),
+            on_cancel: Mutex::default(),
+            function: Mutex::new(Function::Outside),
+            asking: Mutex::new(parts.asking),
+            parked: Mutex::default(),
+            wants_task: parts.wants_task,
+            task: OnceLock::new(),
+            accepted: now,
+            started: OnceLock::new(),
+            deadline: Mutex::new(later(now, parts.timeout)),
+            timeout: parts.timeout,
+            result_bytes: parts.result_bytes,
+            caching: parts.caching,
+            expiry: OnceLock::new(),
+        })
+    }
+
+    /// Has the call end when its time is over, unless it has ended. To be called before it waits for
+    /// anybody.
+    pub(crate) fn arm(self: &Arc<Self>) {
+        if lock(&self.sink).is_none() {
+            return;
+        }
+        let alarm = self.expiry.get_or_init(|| {
+            let alarm = self.env.clock.alarm();
+            let state = Arc::downgrade(self);
+            alarm.call(move || {
                 if let Some(state) = state.upgrade() {
                     state.cancel(CancelReason::Timeout);
                 }
             });
-            expiry.set(parts.timeout);
-            let now = Instant::now();
-            CallState {
-                env: parts.env,
-                services: parts.services,
-                identity: parts.identity,
-                id: parts.id,
-                kind: parts.kind,
-                name: parts.name,
-                arguments: parts.arguments,
-                hidden: parts.hidden,
-                completing: parts.completing,
-                revision: parts.revision,
-                session: parts.session,
-                caller: OnceLock::new(),
-                transport: parts.transport,
-                remote: parts.remote,
-                uid: parts.uid,
-                principal: parts.principal,
-                scopes: parts.scopes,
-                claims: parts.claims,
-                scope: parts.scope,
-                sink: Mutex::new(Some(parts.sink)),
-                progress: Mutex::new(Progress::new(&parts.meta)),
-                meta: parts.meta,
-                cancelled: AtomicU8::new(0),
-                on_cancel: Mutex::default(),
-                function: Mutex::new(Function::Outside),
-                asking: Mutex::new(parts.asking),
-                parked: Mutex::default(),
-                wants_task: parts.wants_task,
-                task: OnceLock::new(),
-                accepted: now,
-                started: OnceLock::new(),
-                deadline: Mutex::new(after(parts.timeout)),
-                timeout: parts.timeout,
-                result_bytes: parts.result_bytes,
-                caching: parts.caching,
-                expiry,
-            }
-        })
+            alarm
+        });
+        alarm.set(lock(&self.deadline).saturating_duration_since(Instant::now()));
+        self.disarm_if_ended();
+    }
+
+    fn disarm(&self) {
+        if let Some(alarm) = self.expiry.get() {
+            alarm.clear();
+        }
+    }
+
+    /// Whoever ended the call meanwhile has cleared the alarm before it was set.
+    fn disarm_if_ended(&self) {
+        if lock(&self.sink).is_none() {
+            self.disarm();
+        }
     }
 
     /// Takes the way to answer away: the request is answered by somebody else.
     pub(crate) fn discard(&self) {
         lock(&self.sink).take();
-        self.expiry.clear();
+        self.disarm();
     }
 
     /// Gives the call `time` from this moment on.
     pub(super) fn set_time(&self, time: Duration) {
         *lock(&self.deadline) = after(time);
-        self.expiry.set(time);
-        // Whoever ended the call meanwhile has cleared the alarm before it was set.
-        if lock(&self.sink).is_none() {
-            self.expiry.clear();
+        // Without one it is not armed yet, and will be by this deadline.
+        if let Some(alarm) = self.expiry.get() {
+            alarm.set(time);
+            self.disarm_if_ended();
         }
     }
 
@@ -221,7 +245,7 @@ impl CallState {
 
     /// Ends the call through `sink`, which the caller has taken out of it.
     fn finish(&self, sink: &dyn ReplySink, outcome: Outcome, reply: Option<Reply>) {
-        self.expiry.clear();
+        self.disarm();
         // The id of a task has been answered and may name another request by now.
         if self.task.get().is_none() {
             self.scope.remove(&self.id);

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::input::{Asking, Binding, StateError, params_digest};
 use crate::kind::CallKind;
+use crate::pool::is_own_thread;
 use crate::registry::{Busy, Hidden};
 use crate::reply::Reply;
 use crate::rpc::{code, write};
@@ -139,7 +140,15 @@ impl NewCall {
             return;
         }
         // The I/O thread is not the host's.
-        match self.is_inline && core.env.host.is_none() {
+        let is_inline = self.is_inline && core.env.host.is_none();
+        // What blocks the I/O thread blocks its clock too, and most calls end before they come back
+        // from there: only one that is kept needs a deadline.
+        if is_inline && is_own_thread() {
+            run(core, call);
+            return state.arm();
+        }
+        state.arm();
+        match is_inline {
             true => run(core, call),
             false => submit(core, call),
         }

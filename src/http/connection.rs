@@ -15,7 +15,7 @@ use smol::channel::Receiver;
 
 use super::ask::{self, internal_error};
 use super::body::{BODY_LATE, BODY_TOO_LARGE, Dechunker, TOO_MUCH_HELD};
-use super::guard::{Scanner, parse};
+use super::guard::{Scanner, parse, parse_lines, whole_head};
 use super::head::{Expectation, Framing};
 use super::reject::Reject;
 use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_head};
@@ -241,8 +241,9 @@ impl Connection {
     fn answer_at_once(&mut self) -> Option<Answer> {
         let limits = &self.env.limits;
         let buffered = self.wire.buffered();
-        let length = Scanner::default().scan(buffered, limits).ok()??;
-        let head = parse(&buffered[..length], limits).ok().filter(direct::is_plain)?;
+        let (bytes, lines) = whole_head(buffered, limits)?;
+        let length = bytes.len();
+        let head = parse_lines(bytes, lines, limits).ok().filter(direct::is_plain)?;
         let body = usize::try_from(head.content_length()?).ok()?;
         if body > limits.body_bytes || body > buffered.len() - length {
             return None;

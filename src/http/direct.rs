@@ -27,6 +27,10 @@ pub(super) fn is_plain(head: &Head) -> bool {
 /// A name that is neither nearly an address nor in another script, or an IPv4 address.
 fn is_plain_host(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    // Nearly all.
+    if matches!(name, "127.0.0.1" | "localhost") {
+        return true;
+    }
     // Before the first byte as behind a dot: a label begins.
     let mut previous = b'.';
     let mut begins_with = b'.';

@@ -98,9 +98,40 @@ impl Scanner {
     }
 }
 
+/// The head that `buffer` begins with, if it is there as a whole and the [`Scanner`] would find
+/// nothing wrong with it: its bytes and its lines.
+pub(super) fn whole_head<'a>(buffer: &'a [u8], limits: &Limits) -> Option<(&'a [u8], usize)> {
+    let (mut line_start, mut lines) = (0, 0);
+    for at in memchr_iter(b'\n', buffer) {
+        let end = at + 1;
+        if lines == 0 && end > limits.target_bytes.saturating_add(LINE_EXTRA) {
+            return None;
+        }
+        if !buffer[..at].ends_with(b"\r") {
+            return None;
+        }
+        lines += 1;
+        if end - line_start != "\r\n".len() {
+            line_start = end;
+            continue;
+        }
+        let head = &buffer[..end];
+        // Each LF is behind a CR, so with as many of them no CR stands alone.
+        let is_paired = memchr_iter(b'\r', head).count() == lines;
+        // The request line and the empty one are no fields.
+        let fits = end <= limits.head_bytes && lines <= limits.header_count.saturating_add(2);
+        return (is_paired && fits).then_some((head, lines));
+    }
+    None
+}
+
 /// Reads one whole head, from its first byte to the end of its empty line.
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Head, Reject> {
-    let lines = memchr_iter(b'\n', bytes).count();
+    parse_lines(bytes, memchr_iter(b'\n', bytes).count(), limits)
+}
+
+/// Reads one whole head of so many lines.
+pub(super) fn parse_lines(bytes: &[u8], lines: usize, limits: &Limits) -> Result<Head, Reject> {
     // Most heads are small and need no allocation here.
     let mut few = [httparse::EMPTY_HEADER; 16];
     let mut many = Vec::new();
@@ -128,7 +159,8 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Head, Reject> {
     }
     let target = Target::parse(raw_target, method == Method::Options)?;
     let version = if version == 0 { Version::Http10 } else { Version::Http11 };
-    let fields = Fields::of(request.headers.iter().map(|field| (field.name, field.value)));
+    let fields = request.headers.iter().map(|field| (field.name, field.value));
+    let fields = Fields::within(bytes, fields);
     Ok(Head {
         method,
         path: target.path.to_owned(),

@@ -3,6 +3,8 @@
 //! Everything that decides about a request is read from here, and not from the decoded request:
 //! this is what the client sent, byte for byte, with no URL library in between.
 
+use std::ops::Range;
+
 use http_types::Method;
 
 use super::Version;
@@ -112,16 +114,15 @@ impl Head {
 #[derive(Default)]
 pub(super) struct Fields {
     text: String,
-    places: Vec<Place>,
+    places: Vec<Field>,
     /// The bits of all names: most look-ups are for fields that are not there.
     names: u64,
 }
 
-/// A name from `start` to `split`, its value from there to `end`.
-struct Place {
-    start: usize,
-    split: usize,
-    end: usize,
+/// Where the name of a field is and where its value.
+struct Field {
+    name: Range<u32>,
+    value: Range<u32>,
 }
 
 impl Fields {
@@ -129,30 +130,57 @@ impl Fields {
     ///
     /// Of the blanks that are trimmed here a value can only have those that it should: the guard has
     /// seen to the others.
-    pub(super) fn of<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Fields {
-        let (text, places, names) = lay_out(fields.clone());
-        // One look at all of them; hardly any request has such bytes.
-        if let Ok(text) = String::from_utf8(text) {
-            return Fields { text, places, names };
+    pub(super) fn of<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Fields {
+        let mut text = String::with_capacity(TYPICAL_BYTES);
+        let mut places = Vec::with_capacity(fields.size_hint().0);
+        let mut names = 0;
+        for (name, value) in fields {
+            let start = text.len();
+            text.push_str(name);
+            text[start..].make_ascii_lowercase();
+            let split = text.len();
+            names |= bit(&text.as_bytes()[start..]);
+            text.push_str(&String::from_utf8_lossy(value.trim_ascii()));
+            // The guard and the readers of parsed heads bound them far below that.
+            let range = |start: usize, end: usize| start as u32..end as u32;
+            places.push(Field { name: range(start, split), value: range(split, text.len()) });
         }
-        let sound: Vec<_> =
-            fields.map(|(name, value)| (name, String::from_utf8_lossy(value))).collect();
-        let (text, places, names) =
-            lay_out(sound.iter().map(|(name, value)| (*name, value.as_bytes())));
-        // Put together from strings, so nothing is replaced again.
-        Fields { text: String::from_utf8_lossy(&text).into_owned(), places, names }
+        Fields { text, places, names }
     }
 
-    /// Bytes of all names and values.
+    /// As [`of`](Self::of), for fields that lie in `head`, of which one copy is made.
+    pub(super) fn within<'a>(
+        head: &'a [u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+    ) -> Fields {
+        // One look at all of it; hardly any request has such bytes.
+        let Ok(text) = std::str::from_utf8(head) else { return Fields::of(fields) };
+        let mut text = text.to_owned();
+        let mut places = Vec::with_capacity(fields.size_hint().0);
+        let mut names = 0;
+        let range = |part: &[u8]| {
+            // Parts are borrowed from the head.
+            let start = part.as_ptr() as usize - head.as_ptr() as usize;
+            start..start + part.len()
+        };
+        let short = |range: Range<usize>| range.start as u32..range.end as u32;
+        for (name, value) in fields {
+            let name = range(name.as_bytes());
+            let value = range(value.trim_ascii());
+            text[name.clone()].make_ascii_lowercase();
+            names |= bit(&text.as_bytes()[name.clone()]);
+            places.push(Field { name: short(name), value: short(value) });
+        }
+        Fields { text, places, names }
+    }
+
+    /// Bytes of the text in which the fields are.
     pub(super) fn bytes(&self) -> usize {
         self.text.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let part = |place: &Place| {
-            (&self.text[place.start..place.split], &self.text[place.split..place.end])
-        };
-        self.places.iter().map(part)
+        self.places.iter().map(|field| (self.part(&field.name), self.part(&field.value)))
     }
 
     pub(super) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
@@ -160,30 +188,21 @@ impl Fields {
         let places = if is_absent { &[] } else { &self.places[..] };
         // Bytes are compared because a cut through a string is checked.
         let text = self.text.as_bytes();
-        let named = places.iter().filter(move |at| &text[at.start..at.split] == name.as_bytes());
-        named.map(|place| &self.text[place.split..place.end])
+        let is_named = move |field: &&Field| {
+            let Range { start, end } = field.name;
+            &text[start as usize..end as usize] == name.as_bytes()
+        };
+        places.iter().filter(is_named).map(|field| self.part(&field.value))
+    }
+
+    fn part(&self, range: &Range<u32>) -> &str {
+        &self.text[range.start as usize..range.end as usize]
     }
 
     pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
         let mut tokens = self.values(name).flat_map(|value| value.split(','));
         tokens.any(|word| word.trim_matches([' ', '\t']).eq_ignore_ascii_case(token))
     }
-}
-
-fn lay_out<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> (Vec<u8>, Vec<Place>, u64) {
-    let mut places = Vec::with_capacity(fields.size_hint().0);
-    let mut text = Vec::with_capacity(TYPICAL_BYTES);
-    let mut names = 0;
-    for (name, value) in fields {
-        let start = text.len();
-        text.extend_from_slice(name.as_bytes());
-        text[start..].make_ascii_lowercase();
-        let split = text.len();
-        names |= bit(&text[start..split]);
-        text.extend_from_slice(value.trim_ascii());
-        places.push(Place { start, split, end: text.len() });
-    }
-    (text, places, names)
 }
 
 /// One bit for each name; some names share one.

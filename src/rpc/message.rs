@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Id, Params, code};
+use super::{Id, Params, code, usual};
 use crate::json::depth;
 use crate::limits::Limits;
 
@@ -83,6 +83,13 @@ fn parse_batch(text: &str, limit: usize) -> Result<Payload, Malformed> {
 }
 
 fn parse_one(text: &str) -> Result<Message, Malformed> {
+    match usual::parse(text) {
+        Some(message) => Ok(message),
+        None => parse_any(text),
+    }
+}
+
+pub(super) fn parse_any(text: &str) -> Result<Message, Malformed> {
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
         if error.is_data() { invalid(None, &shorten(&error)) } else { not_json(&shorten(&error)) }
     })?;

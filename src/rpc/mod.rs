@@ -6,6 +6,7 @@ pub(crate) mod fuzzing;
 mod id;
 mod message;
 mod params;
+mod usual;
 pub(crate) mod write;
 
 pub(crate) use id::Id;

@@ -12,7 +12,7 @@ use crate::json::Members;
 /// Params as the client wrote them; absent ones read as `{}`.
 #[derive(Default)]
 pub(crate) struct Params {
-    text: Option<Box<RawValue>>,
+    text: Option<Box<str>>,
     members: Index,
 }
 
@@ -41,13 +41,13 @@ impl Params {
         let found = serde_json::from_str::<Found<'_>>(raw.get());
         Params {
             members: found.ok().and_then(|found| found.places(raw.get())).unwrap_or(Index::Unclear),
-            text: Some(raw.to_owned()),
+            text: Some(raw.get().into()),
         }
     }
 
     /// All of them.
     pub(crate) fn text(&self) -> &str {
-        self.text.as_deref().map_or("{}", RawValue::get)
+        self.text.as_deref().unwrap_or("{}")
     }
 
     /// The JSON text of the member `key`; `None` when it is missing or stands twice.
@@ -90,17 +90,33 @@ pub(crate) fn string(json: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Names and values as they stand in the text, of no more than a handful of members.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     members: [(&'a str, &'a str); MEMBERS_MAX],
     count: usize,
 }
 
 impl Found<'_> {
+    /// The params that lie in `message`; `None` when a member stands twice.
+    pub(super) fn params(&self, message: &str) -> Option<Params> {
+        let (Some((first, _)), Some((_, last))) =
+            (self.members[..self.count].first(), self.members[..self.count].last())
+        else {
+            return Some(Params { text: None, members: Index::Places(Default::default(), 0) });
+        };
+        // Between the brace and the first name there are blanks and a quote, behind the last value
+        // blanks alone.
+        let start = offset(first, message);
+        let start = message[..start].rfind('{')?;
+        let end = offset(last, message) + last.len();
+        let end = end + message[end..].find('}')? + 1;
+        let text = &message[start..end];
+        Some(Params { members: self.places(text)?, text: Some(text.into()) })
+    }
+
     /// `None` when one stands twice, or for gigabytes of text.
     fn places(&self, text: &str) -> Option<Index> {
         let place = |part: &str| {
-            // Parts are borrowed from the text.
-            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            let start = offset(part, text);
             let end = u32::try_from(start + part.len()).ok()?;
             Some(Place { start: u32::try_from(start).ok()?, end })
         };
@@ -114,6 +130,11 @@ impl Found<'_> {
         }
         Some(Index::Places(places, self.count))
     }
+}
+
+/// Where `part` begins in `text`, from which it is borrowed.
+fn offset(part: &str, text: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
 }
 
 impl<'de> Deserialize<'de> for Found<'de> {
