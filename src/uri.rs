@@ -20,13 +20,17 @@ pub(crate) fn parse(uri: &str) -> Result<String> {
 
 /// `host` of `host:port`; brackets of an IPv6 address stay.
 pub(crate) fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => {
+    // Ports are short, and this is done for every request.
+    let mut end = authority.len();
+    for byte in authority.bytes().rev() {
+        match byte {
             // `[::1]` has colons and no port.
-            if authority.ends_with(']') { authority } else { name }
+            b':' if end > 1 => return &authority[..end - 1],
+            b'0'..=b'9' => end -= 1,
+            _ => break,
         }
-        _ => authority,
     }
+    authority
 }
 
 /// Names of this machine that no name server answers for.

@@ -45,7 +45,7 @@ impl CallHandle {
 
     /// `params._meta` as JSON text, if the client sent it.
     pub fn meta(&self) -> Option<&str> {
-        self.0.meta.raw.as_deref()
+        self.0.meta.raw()
     }
 
     /// Who calls.

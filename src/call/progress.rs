@@ -16,7 +16,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(meta: &Meta) -> Progress {
-        Progress { token: meta.progress_token.clone(), last: None }
+        Progress { token: meta.progress_token().map(str::to_owned), last: None }
     }
 
     /// The notification for `done`, or `None` if it must not or need not be sent.
@@ -65,7 +65,8 @@ mod tests {
     }
 
     fn progress(token: Option<&str>) -> Progress {
-        let meta = Meta { progress_token: token.map(String::from), ..Meta::default() };
+        let meta = token.map(|token| Meta::of(&format!(r#"{{"progressToken":{token}}}"#)));
+        let meta = meta.unwrap_or_default();
         Progress::new(&meta)
     }
 

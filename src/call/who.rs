@@ -1,5 +1,6 @@
 //! Puts together what is known of the other side of a call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::auth::Scopes;
@@ -19,10 +20,10 @@ pub(crate) fn caller(
     // A modern request says who it is itself; nothing may be inferred from earlier ones.
     let client = match session.filter(|_| !revision.is_modern()) {
         Some(session) => session.handshake().map(|settled| settled.client()),
-        None => Some(meta.client.clone()),
+        None => Some(meta.client()),
     };
     let client = client.unwrap_or_default();
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let text = |text: Option<Cow<'_, str>>| text.unwrap_or_default().into_owned();
     Caller {
         principal: principal.unwrap_or_default().into(),
         scopes: scopes.as_str().into(),
@@ -34,8 +35,8 @@ pub(crate) fn caller(
         transport,
         remote_addr: remote.into(),
         uid,
-        traceparent: text(&meta.traceparent),
-        tracestate: text(&meta.tracestate),
-        baggage: text(&meta.baggage),
+        traceparent: text(meta.traceparent()),
+        tracestate: text(meta.tracestate()),
+        baggage: text(meta.baggage()),
     }
 }

@@ -31,7 +31,7 @@ use crate::task::TaskWork;
 pub(super) struct NewCall {
     pub(super) kind: CallKind,
     /// The name of the tool or prompt, or the URI.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) arguments: Box<str>,
     pub(super) completing: Option<Completing>,
     pub(super) timeout: Option<Duration>,
@@ -100,7 +100,7 @@ impl NewCall {
             identity: core.identity.clone(),
             id: request.id.clone(),
             kind,
-            name: self.name.into(),
+            name: self.name,
             arguments: self.arguments,
             hidden,
             completing: self.completing,

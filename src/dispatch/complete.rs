@@ -149,7 +149,7 @@ fn template(
 fn new_call(name: String, completing: Completing, arguments: Box<str>) -> NewCall {
     NewCall {
         kind: CallKind::Completion,
-        name,
+        name: name.into(),
         arguments,
         completing: Some(completing),
         timeout: None,

@@ -37,7 +37,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
         }
         Ok(params) => Handshake::new(
             Revision::negotiate(&params.protocol_version),
-            params.client_info.map(ClientInfo::read).unwrap_or_default(),
+            params.client_info.map(|info| ClientInfo::read(info.get())).unwrap_or_default(),
             params.capabilities.map_or("{}", RawValue::get),
         ),
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),

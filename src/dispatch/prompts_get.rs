@@ -55,7 +55,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     };
     let call = NewCall {
         kind: CallKind::Prompt,
-        name,
+        name: name.into(),
         arguments,
         completing: None,
         timeout: entry.item.about.timeout,

@@ -43,7 +43,7 @@ pub(super) fn run(core: &Arc<Core>, request: Request) {
     let resource = &entry.item;
     let call = NewCall {
         kind: CallKind::Resource,
-        name: uri,
+        name: uri.into(),
         arguments: variables_json(&variables),
         completing: None,
         timeout: resource.about.timeout,

@@ -27,14 +27,18 @@ struct Params<'a> {
 }
 
 pub(super) fn run(core: &Arc<Core>, mut request: Request) {
-    let (name, arguments, wishes_task) = match read(&request) {
-        Ok(params) => params,
+    let (entry, name, arguments, wishes_task) = match read(&request) {
+        Ok((name, arguments, wishes_task)) => {
+            let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
+            let own_name = entry.as_ref().map(|entry| entry.item.name.clone());
+            let name: Arc<str> = own_name.unwrap_or_else(|| name.into());
+            (entry, name, arguments.map(Box::<str>::from), wishes_task)
+        }
         Err(problem) => return request.fail(code::INVALID_PARAMS, &problem, None),
     };
     // Ignored by a server that has not announced tasks (2025-11-25, tasks, capabilities).
     let wishes_task =
         wishes_task && request.revision.has_task_methods() && core.has(Feature::Tasks);
-    let entry = core.tools.lookup(&name).filter(|_| request.may(core, Item::Tool, &name));
     if let Some(scope) = entry.as_ref().and_then(|entry| request.lacks(&entry.item.about)) {
         let scope = scope.to_owned();
         return request.forbid(core, &name, &scope);
@@ -60,7 +64,7 @@ pub(super) fn run(core: &Arc<Core>, mut request: Request) {
     let tool = &entry.item;
     let task = match (tool.flags.task, wishes_task) {
         (TaskSupport::Required, wishes) if !wishes && !knows_tasks(&request) => {
-            return refuse_without_task(core, request, name);
+            return refuse_without_task(core, request, &name);
         }
         (TaskSupport::Never, true) if !core.options.tasks => {
             let text = format!("{name} does not run as a task");
@@ -88,18 +92,18 @@ pub(super) fn run(core: &Arc<Core>, mut request: Request) {
 }
 
 /// The name, the arguments and whether a task is wished.
-fn read(request: &Request) -> Result<(String, Option<Box<str>>, bool), String> {
+fn read(request: &Request) -> Result<(Cow<'_, str>, Option<&str>, bool), String> {
     let params = &request.params;
     // The usual form is in its places already; the other one is read as all methods read.
     if params.is_clear()
         && let Some(name) = params.member("name").and_then(string)
     {
         let wishes_task = params.member("task").is_some_and(|task| task != "null");
-        return Ok((name.into_owned(), params.member("arguments").map(Box::from), wishes_task));
+        return Ok((name, params.member("arguments"), wishes_task));
     }
     let params = request.read::<Params<'_>>()?;
-    let arguments = params.arguments.map(|raw| raw.get().into());
-    Ok((params.name.into_owned(), arguments, params.task.is_some()))
+    let arguments = params.arguments.map(RawValue::get);
+    Ok((params.name, arguments, params.task.is_some()))
 }
 
 /// Tells whether a modern client has said that it knows tasks.
@@ -109,7 +113,7 @@ fn knows_tasks(request: &Request) -> bool {
 }
 
 /// Refuses a tool that needs tasks, in the words of the client's revision.
-fn refuse_without_task(core: &Core, request: Request, name: String) {
+fn refuse_without_task(core: &Core, request: Request, name: &str) {
     let text = format!("{name} runs as a task only");
     if request.revision.is_modern() {
         let data = format!(r#"{{"requiredCapabilities":{TASKS_REQUIRED}}}"#);

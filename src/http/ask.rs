@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use http_types::{Response, StatusCode};
 
 use super::decode::decode;
-use super::direct::is_plain;
 use super::reject::Reject;
 use super::response::text;
 use super::{Admission, BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
@@ -49,7 +48,7 @@ pub(super) fn respond(
     body: Vec<u8>,
     peer: Peer,
 ) -> Result<Outcome, Reject> {
-    if !is_plain(&head) {
+    if !head.is_plain {
         decode(&head, body.len())?;
     }
     env.counters.requests.up();

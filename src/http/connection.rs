@@ -243,7 +243,7 @@ impl Connection {
         let buffered = self.wire.buffered();
         let (bytes, lines) = whole_head(buffered, limits)?;
         let length = bytes.len();
-        let head = parse_lines(bytes, lines, limits).ok().filter(direct::is_plain)?;
+        let head = parse_lines(bytes, lines, limits).ok().filter(|head| head.is_plain)?;
         let body = usize::try_from(head.content_length()?).ok()?;
         if body > limits.body_bytes || body > buffered.len() - length {
             return None;

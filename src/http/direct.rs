@@ -11,6 +11,7 @@ use super::date::date;
 use super::head::{Expectation, Framing, Head};
 use super::response::Terms;
 use super::{Final, Version};
+use crate::uri::without_port;
 
 /// Tells whether the decoder has nothing to say about `head` that the guard has not said: the
 /// request is short, and its host is one that every reader of URLs takes as it is.
@@ -26,7 +27,7 @@ pub(super) fn is_plain(head: &Head) -> bool {
 
 /// A name that is neither nearly an address nor in another script, or an IPv4 address.
 fn is_plain_host(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let name = without_port(host);
     // Nearly all.
     if matches!(name, "127.0.0.1" | "localhost") {
         return true;

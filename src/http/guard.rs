@@ -9,10 +9,10 @@ use http_types::{Method, StatusCode};
 use httparse::Status;
 use memchr::{memchr, memchr_iter};
 
-use super::Version;
 use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
 use super::reject::Reject;
 use super::target::{Target, check_host};
+use super::{Version, direct};
 use crate::limits::Limits;
 
 /// Looks for the end of a head in a growing buffer; each byte is looked at once.
@@ -161,7 +161,7 @@ pub(super) fn parse_lines(bytes: &[u8], lines: usize, limits: &Limits) -> Result
     let version = if version == 0 { Version::Http10 } else { Version::Http11 };
     let fields = request.headers.iter().map(|field| (field.name, field.value));
     let fields = Fields::within(bytes, fields);
-    Ok(Head {
+    let mut head = Head {
         method,
         path: target.path.to_owned(),
         query: target.query.map(str::to_owned),
@@ -171,7 +171,10 @@ pub(super) fn parse_lines(bytes: &[u8], lines: usize, limits: &Limits) -> Result
         persist: parse_persist(&fields, version),
         expectation: parse_expectation(&fields, version),
         fields,
-    })
+        is_plain: false,
+    };
+    head.is_plain = direct::is_plain(&head);
+    Ok(head)
 }
 
 /// Looks at the end of the request line: 505 for a version that may exist elsewhere, 400 for none.

@@ -24,6 +24,8 @@ pub(crate) struct Head {
     pub(super) persist: bool,
     pub(super) expectation: Expectation,
     pub(super) fields: Fields,
+    /// See [`direct::is_plain`](super::direct::is_plain).
+    pub(super) is_plain: bool,
 }
 
 /// How the end of the body is found (RFC 9112 section 6.3).

@@ -9,7 +9,7 @@ use super::guard::{TARGET_TOO_LONG, parse_host, parse_method};
 use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
 use super::reject::Reject;
 use super::target::Target;
-use super::{Peer, Version};
+use super::{Peer, Version, direct};
 use crate::auth::Scopes;
 use crate::env::Env;
 use crate::error::Error;
@@ -74,7 +74,7 @@ pub(super) fn read_head(request: &ParsedRequest<'_>, limits: &Limits) -> Result<
         _ => Version::Http11,
     };
     let fields = read_fields(request.headers, limits)?;
-    Ok(Head {
+    let mut head = Head {
         method,
         path: target.path.to_owned(),
         query: target.query.map(str::to_owned),
@@ -84,7 +84,10 @@ pub(super) fn read_head(request: &ParsedRequest<'_>, limits: &Limits) -> Result<
         persist: false,
         expectation: Expectation::Nothing,
         fields,
-    })
+        is_plain: false,
+    };
+    head.is_plain = direct::is_plain(&head);
+    Ok(head)
 }
 
 fn read_fields(headers: &[(&str, &[u8])], limits: &Limits) -> Result<Fields, Reject> {

@@ -71,7 +71,7 @@ pub(crate) fn classify(message: &Message, channel: Channel<'_>) -> Verdict {
         Message::Request { method, params, .. } => request(method, Meta::read(params), header),
         Message::Notification { params, .. } => {
             let meta = Meta::read(params);
-            let modern = meta.version.is_some() || is_modern_header(header);
+            let modern = meta.version().is_some() || is_modern_header(header);
             match channel {
                 Channel::Post(_) if modern => Verdict::Drop,
                 // Cancelling a modern request is a notification on channels that cannot close.
@@ -87,11 +87,11 @@ pub(crate) fn classify(message: &Message, channel: Channel<'_>) -> Verdict {
 }
 
 fn request(method: &str, meta: Meta, header: Option<&str>) -> Verdict {
-    if let Some(claimed) = &meta.version {
-        return match modern(claimed, &meta, header) {
-            Ok(revision) => Verdict::Modern(revision, Box::new(meta)),
-            Err(refusal) => Verdict::Refuse(refusal),
-        };
+    let claim = meta.version().map(|claimed| modern(&claimed, &meta, header));
+    match claim {
+        Some(Ok(revision)) => return Verdict::Modern(revision, Box::new(meta)),
+        Some(Err(refusal)) => return Verdict::Refuse(refusal),
+        None => {}
     }
     if method == "initialize" {
         return Verdict::Initialize(Box::new(meta));
@@ -115,7 +115,7 @@ fn modern(claimed: &str, meta: &Meta, header: Option<&str>) -> Result<Revision, 
             format!("header MCP-Protocol-Version is {header:?}, the body claims {claimed:?}"),
         ));
     }
-    if meta.capabilities.is_none() {
+    if !meta.has_capabilities() {
         return Err(Refusal::new(
             code::INVALID_PARAMS,
             format!("params._meta must carry {CAPABILITIES_KEY} as an object"),
@@ -124,7 +124,7 @@ fn modern(claimed: &str, meta: &Meta, header: Option<&str>) -> Result<Revision, 
     let revision = Revision::parse(claimed)
         .filter(|revision| revision.is_modern())
         .ok_or_else(|| unsupported(claimed))?;
-    if meta.log_level == LogLevel::Unknown {
+    if meta.log_level() == LogLevel::Unknown {
         return Err(Refusal::new(code::INVALID_PARAMS, "unknown log level in params._meta"));
     }
     Ok(revision)

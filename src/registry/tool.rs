@@ -3,6 +3,8 @@
 //! Says what a tool is called, takes and promises. The function behind it is kept next to it by
 //! the registry and never seen here.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::json::{compact, compact_object, has_key, push_key, push_raw_member, push_text_member};
 use crate::protocol::Revision;
@@ -63,7 +65,7 @@ impl ToolFlags {
 /// ```
 #[derive(Debug)]
 pub struct Tool {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) about: About,
     pub(crate) input: Input,
     /// Compact JSON and its validator.
@@ -95,7 +97,7 @@ impl Tool {
         check_name("tool", &name)?;
         Ok(Tool {
             input: Input::parse(NO_ARGUMENTS, false)?,
-            name,
+            name: name.into(),
             about: About::default(),
             output: None,
             flags: ToolFlags::default(),

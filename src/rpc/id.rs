@@ -33,7 +33,7 @@ impl Id {
 
     /// A spelling-independent form to compare by: `"a"` and `"\u0061"` are one id.
     pub(crate) fn key(&self) -> Cow<'_, str> {
-        if !self.0.contains('\\') {
+        if !self.0.bytes().any(|byte| byte == b'\\') {
             return Cow::Borrowed(&self.0);
         }
         match serde_json::from_str::<String>(&self.0) {
