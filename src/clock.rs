@@ -6,7 +6,9 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
+};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -227,7 +229,8 @@ impl Alarm {
 
     /// Takes the deadline away.
     pub(crate) fn clear(&self) {
-        self.slot.due_ms.store(UNSET, SeqCst);
+        // Nobody waits for it: the clock only finds later that there is nothing to do.
+        self.slot.due_ms.store(UNSET, Release);
     }
 
     /// Tells whether the deadline has passed.

@@ -30,6 +30,12 @@ pub(crate) struct News {
     count: usize,
 }
 
+impl Default for News {
+    fn default() -> News {
+        News { events: [EpollEvent::empty(); EVENTS], count: 0 }
+    }
+}
+
 /// What is known of one socket.
 #[derive(Default)]
 struct Spot(Mutex<State>);
@@ -78,16 +84,14 @@ impl Readiness {
     }
 
     /// Waits until there is news of a socket, or of the bell.
-    pub(crate) fn wait(&self, patience: Option<Duration>) -> News {
+    pub(crate) fn wait(&self, patience: Option<Duration>, news: &mut News) {
         let timeout = patience.map_or(EpollTimeout::NONE, |patience| {
             // Rounded up: to wake early is to wake twice.
             let millis = i32::try_from(patience.as_nanos().div_ceil(1_000_000)).ok();
             millis.and_then(|ms| EpollTimeout::try_from(ms).ok()).unwrap_or(EpollTimeout::MAX)
         });
-        let mut news = News { events: [EpollEvent::empty(); EVENTS], count: 0 };
         // A signal that interrupts it is a turn without news.
         news.count = self.epoll.wait(&mut news.events, timeout).unwrap_or(0);
-        news
     }
 
     /// Wakes who waits for what `news` tells; says whether there was any.
@@ -111,9 +115,11 @@ impl Readiness {
     /// The reactor of async-io refuses it.
     pub(crate) fn watch(self: Arc<Self>) -> io::Result<impl Future<Output = ()> + Send> {
         let watching = Async::new_nonblocking(Shared(self))?;
+        let mut news = Box::<News>::default();
         Ok(poll_fn(move |cx| {
             let readiness = &watching.get_ref().0;
-            if readiness.wake(&readiness.wait(Some(Duration::ZERO))) {
+            readiness.wait(Some(Duration::ZERO), &mut news);
+            if readiness.wake(&news) {
                 // Who was woken goes first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

@@ -16,6 +16,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 pub(crate) use as_task::{TASKS_EXTENSION, TASKS_REQUIRED};
 pub use handle::CallHandle;
@@ -68,7 +69,7 @@ impl Call {
     /// completion with a [`CompletionResult`](crate::CompletionResult).
     pub fn reply(self, result: impl Into<CallResult>) -> bool {
         let state = &self.handle.0;
-        if self.is_ended() {
+        if state.has_ended.load(SeqCst) {
             return false;
         }
         let result = result.into();
@@ -176,7 +177,7 @@ impl Deref for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let state = &self.handle.0;
-        if self.slot.is_some() && !self.is_ended() {
+        if self.slot.is_some() && !state.has_ended.load(SeqCst) {
             let reply = state.failure(format!("{} dropped the call", state.name));
             state.end(Outcome::Failed, Some(reply));
         }

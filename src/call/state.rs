@@ -1,7 +1,7 @@
 //! What one call is made of, and the single place where it ends.
 
 use std::cell::OnceCell;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,9 @@ pub(crate) struct CallState {
     scopes: Scopes,
     claims: Option<Arc<str>>,
     pub(super) scope: Arc<InFlight>,
+    /// Whoever has taken the sink has begun to end the call. Asked where a lock would cost more
+    /// than it is worth: the sink alone decides.
+    pub(super) has_ended: AtomicBool,
     /// Taken by whoever ends the call; gone means ended.
     pub(super) sink: Mutex<Option<Arc<dyn ReplySink>>>,
     pub(super) progress: Mutex<Progress>,
@@ -147,6 +150,7 @@ impl CallState {
             scopes: parts.scopes,
             claims: parts.claims,
             scope: parts.scope,
+            has_ended: AtomicBool::new(false),
             sink: Mutex::new(Some(parts.sink)),
             progress: Mutex::new(Progress::new(&parts.meta)),
             meta: parts.meta,
@@ -170,7 +174,7 @@ impl CallState {
     /// Has the call end when its time is over, unless it has ended. To be called before it waits for
     /// anybody.
     pub(crate) fn arm(self: &Arc<Self>) {
-        if lock(&self.sink).is_none() {
+        if self.has_ended.load(SeqCst) {
             return;
         }
         let alarm = self.expiry.get_or_init(|| {
@@ -195,7 +199,7 @@ impl CallState {
 
     /// Whoever ended the call meanwhile has cleared the alarm before it was set.
     fn disarm_if_ended(&self) {
-        if lock(&self.sink).is_none() {
+        if self.has_ended.load(SeqCst) {
             self.disarm();
         }
     }
@@ -203,6 +207,7 @@ impl CallState {
     /// Takes the way to answer away: the request is answered by somebody else.
     pub(crate) fn discard(&self) {
         lock(&self.sink).take();
+        self.has_ended.store(true, SeqCst);
         self.disarm();
     }
 
@@ -220,7 +225,7 @@ impl CallState {
     pub(super) fn begin(&self) -> bool {
         *lock(&self.function) = Function::Running;
         let _ = self.started.set(Instant::now());
-        lock(&self.sink).is_some()
+        !self.has_ended.load(SeqCst)
     }
 
     /// Notes that the host's function has returned.
@@ -245,6 +250,7 @@ impl CallState {
 
     /// Ends the call through `sink`, which the caller has taken out of it.
     fn finish(&self, sink: &dyn ReplySink, outcome: Outcome, reply: Option<Reply>) {
+        self.has_ended.store(true, SeqCst);
         self.disarm();
         // The id of a task has been answered and may name another request by now.
         if self.task.get().is_none() {

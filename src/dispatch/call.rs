@@ -130,7 +130,10 @@ impl NewCall {
                 return reject(core, request, kind, rejected);
             }
         }
-        core.watch(Arc::downgrade(&state) as Weak<dyn Cancel>);
+        // A session finds its calls by itself.
+        if request.session.is_none() {
+            core.watch(Arc::downgrade(&state) as Weak<dyn Cancel>);
+        }
         core.env.counters.calls_started.up();
         let becomes_task = self.task == Begin::Task && state.takes_task();
         let call = Call::new(state.clone(), Arc::new(target), slot);
@@ -223,6 +226,8 @@ impl CallServices for Core {
         }
         let work: Weak<CallState> = Arc::downgrade(call);
         let work: Weak<dyn TaskWork> = work;
+        // It leaves the requests of its session.
+        self.watch(Arc::downgrade(call) as Weak<dyn Cancel>);
         let is_modern = call.revision().is_modern();
         let task = self.tasks.open(work, call.principal(), is_modern, call.task_time())?;
         call.hand_over(&task).inspect_err(|_| self.tasks.forget(&task))
@@ -234,7 +239,14 @@ fn submit(core: &Arc<Core>, call: Call) {
     let handle = call.handle();
     let job = {
         let core = core.clone();
-        move || run(&core, call)
+        move || match call.target().is_removed() {
+            // While the call waited: whoever removes it counts on its not being run any more.
+            true => {
+                let text = format!("unknown: {}", shorten(call.name()));
+                call.fail_rpc(code::INVALID_PARAMS, &text, None);
+            }
+            false => run(&core, call),
+        }
     };
     // The job comes back with the call in it and is dropped last: dropping a call answers it.
     if let Err(_refused) = core.submit(Box::new(job)) {
@@ -255,12 +267,6 @@ fn run(core: &Core, call: Call) {
 ///
 /// The check runs here and not on the I/O thread: its cost grows with what the client sent.
 fn guarded(core: &Core, target: &SharedTarget, call: Call) {
-    if target.is_removed() {
-        // Removed while the call waited: whoever removes it counts on its not being run any more.
-        let text = format!("unknown: {}", shorten(call.name()));
-        call.fail_rpc(code::INVALID_PARAMS, &text, None);
-        return;
-    }
     let handle = call.handle();
     let name = handle.name();
     shielded(&core.env, name, || match target.check_arguments(call.arguments()) {

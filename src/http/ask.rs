@@ -8,7 +8,7 @@ use http_types::{Response, StatusCode};
 use super::decode::decode;
 use super::reject::Reject;
 use super::response::text;
-use super::{Admission, BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
+use super::{Admission, Admitted, BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
 use crate::env::Env;
 use crate::shield::shielded;
 
@@ -16,7 +16,7 @@ use crate::shield::shielded;
 /// reply that do not admit it.
 pub(super) fn admission(service: &dyn Service, env: &Env, head: &Head, peer: &Peer) -> Admission {
     let admission = shielded(env, "admission", || service.admit(head, peer));
-    match admission.unwrap_or_else(|| Admission::Now(Err(internal_error()))) {
+    match admission.unwrap_or_else(|| Admission::Now(Err(internal_error().into()))) {
         Admission::Now(admitted) => Admission::Now(counted(admitted, env)),
         later => later,
     }
@@ -24,16 +24,16 @@ pub(super) fn admission(service: &dyn Service, env: &Env, head: &Head, peer: &Pe
 
 /// Looks whether it is known by now.
 pub(super) fn poll_admission(
-    admission: &mut BoxFuture<Result<Peer, Response>>,
+    admission: &mut BoxFuture<Admitted>,
     env: &Env,
     cx: &mut Context<'_>,
-) -> Poll<Result<Peer, Response>> {
+) -> Poll<Admitted> {
     let polled = shielded(env, "admission", || admission.as_mut().poll(cx));
-    let polled = polled.unwrap_or_else(|| Poll::Ready(Err(internal_error())));
+    let polled = polled.unwrap_or_else(|| Poll::Ready(Err(internal_error().into())));
     polled.map(|admitted| counted(admitted, env))
 }
 
-fn counted(admitted: Result<Peer, Response>, env: &Env) -> Result<Peer, Response> {
+fn counted(admitted: Admitted, env: &Env) -> Admitted {
     admitted.inspect_err(|_| env.counters.requests_refused.up())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn respond(
     }
     env.counters.requests.up();
     let incoming = Incoming { head, body, peer };
-    let outcome = shielded(env, "a request", || service.respond(incoming));
+    let outcome = shielded(env, "a request", || service.respond(&incoming));
     Ok(outcome.unwrap_or_else(|| Outcome::respond(internal_error())))
 }
 

@@ -22,8 +22,8 @@ use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_h
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
-    Admission, BoxFuture, Final, HalfClose, Head, Outcome, Peer, Service, Socket, Takeover,
-    Version, direct,
+    Admission, Admitted, BoxFuture, Final, HalfClose, Head, Outcome, Peer, Service, Socket,
+    Takeover, Version, direct,
 };
 use crate::env::Env;
 use crate::held::Held;
@@ -299,15 +299,10 @@ impl Connection {
 
     /// # Errors
     /// What is said to one that may not come in.
-    fn checked(
-        &self,
-        admitted: Result<Peer, Response>,
-        head: &Head,
-        terms: Terms,
-    ) -> Result<Peer, Answer> {
+    fn checked(&self, admitted: Admitted, head: &Head, terms: Terms) -> Result<Peer, Answer> {
         admitted.map_err(|response| {
             let persist = terms.persist && !head.framing.has_body();
-            self.reply(response, Terms { persist, ..terms })
+            self.reply(*response, Terms { persist, ..terms })
         })
     }
 
@@ -410,10 +405,7 @@ impl Connection {
     }
 
     /// Waits for those who are asked whether a request may come in; `None` when its client has gone.
-    async fn wait_admission(
-        &mut self,
-        mut admission: BoxFuture<Result<Peer, Response>>,
-    ) -> Option<Result<Peer, Response>> {
+    async fn wait_admission(&mut self, mut admission: BoxFuture<Admitted>) -> Option<Admitted> {
         let Connection { wire, env, .. } = self;
         poll_fn(|cx| {
             if let Poll::Ready(admitted) = ask::poll_admission(&mut admission, env, cx) {

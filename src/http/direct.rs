@@ -123,7 +123,7 @@ mod tests {
         let env = Env::new(Limits::default());
         for length in [0, 1, 9, 10, 99, 100, 4096, 9999, 10_000, DOCUMENT_BYTES] {
             let text = "x".repeat(length);
-            let direct = reply(&Final::Document(text.as_str().into()), TERMS).unwrap();
+            let direct = reply(&Final::Document(text.clone()), TERMS).unwrap();
             let mut general = finish(json(StatusCode::Ok, text), TERMS, &env);
             let mut bytes = Vec::new();
             future::block_on(general.bytes.read_to_end(&mut bytes)).unwrap();
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn other_replies_go_the_general_way() {
-        let document = |length| Final::Document("x".repeat(length).into());
+        let document = |length| Final::Document("x".repeat(length));
         assert!(reply(&document(DOCUMENT_BYTES + 1), TERMS).is_none());
         assert!(reply(&document(1), Terms { persist: false, ..TERMS }).is_none());
         assert!(reply(&document(1), Terms { version: Version::Http10, ..TERMS }).is_none());

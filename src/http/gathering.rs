@@ -12,7 +12,7 @@ use super::body::{BODY_LATE, BODY_TOO_LARGE, TOO_MUCH_HELD};
 use super::parsed::read_head;
 use super::reject::Reject;
 use super::response::no_upgrade;
-use super::{Admission, BoxFuture, Head, Outcome, ParsedRequest, Peer, Service, Version};
+use super::{Admission, Admitted, BoxFuture, Head, Outcome, ParsedRequest, Peer, Service, Version};
 use crate::env::Env;
 use crate::held::Held;
 
@@ -23,7 +23,7 @@ pub(crate) struct Gathering {
     head: Head,
     peer: Peer,
     /// Whether it may come in at all, while that is not known.
-    admission: Option<BoxFuture<Result<Peer, Response>>>,
+    admission: Option<BoxFuture<Admitted>>,
     /// Never above `limits.body_bytes`.
     body: Vec<u8>,
     held: Held,
@@ -41,7 +41,7 @@ impl Gathering {
     ) -> Result<Gathering, Response> {
         let head = read_head(request, &env.limits).map_err(|reject| refused(reject, env))?;
         let (peer, admission) = match ask::admission(&*service, env, &head, &request.peer()) {
-            Admission::Now(admitted) => (admitted?, None),
+            Admission::Now(admitted) => (admitted.map_err(|response| *response)?, None),
             Admission::Later(admission) => (request.peer(), Some(admission)),
         };
         if head.content_length().is_some_and(|length| length > env.limits.body_bytes as u64) {
@@ -77,7 +77,7 @@ impl Gathering {
         let Some(admission) = &mut self.admission else { return Poll::Ready(Ok(())) };
         let admitted = ready!(ask::poll_admission(admission, &self.env, cx));
         self.admission = None;
-        Poll::Ready(admitted.map(|peer| self.peer = peer))
+        Poll::Ready(admitted.map(|peer| self.peer = peer).map_err(|response| *response))
     }
 
     pub(crate) fn is_admitted(&self) -> bool {

@@ -139,15 +139,18 @@ pub(crate) trait Service: Send + Sync + 'static {
     fn admit(&self, head: &Head, peer: &Peer) -> Admission;
 
     /// Takes one whole request. Must not block: it runs on the I/O thread.
-    fn respond(&self, incoming: Incoming) -> Outcome;
+    fn respond(&self, incoming: &Incoming) -> Outcome;
 }
 
+/// Who sends a request, or what is said to one that may not come in. In a box: refusals are rare,
+/// and a peer is small.
+pub(crate) type Admitted = Result<Peer, Box<Response>>;
+
 /// Whether a request may come in.
-#[expect(clippy::large_enum_variant, reason = "it lives for one match, and nearly all are `Now`")]
 pub(crate) enum Admission {
-    Now(Result<Peer, Response>),
+    Now(Admitted),
     /// Somebody has to be asked. Dropping the future says that the client has gone.
-    Later(BoxFuture<Result<Peer, Response>>),
+    Later(BoxFuture<Admitted>),
 }
 
 /// How a request is answered.
@@ -170,9 +173,9 @@ impl Outcome {
 /// The final response to a request (RFC 9110 section 15).
 pub(crate) enum Final {
     /// 200 with a JSON document and nothing else to say.
-    Document(Arc<str>),
+    Document(String),
     /// The same with one more header.
-    Headed(Arc<str>, (&'static str, Arc<str>)),
+    Headed(String, (&'static str, Arc<str>)),
     /// 202 without a body.
     Accepted,
     /// 200 with a stream of events that ends when this does; dropped when the client leaves.
@@ -189,9 +192,9 @@ impl From<Response> for Final {
 impl From<Final> for Response {
     fn from(answer: Final) -> Response {
         match answer {
-            Final::Document(text) => response::json(StatusCode::Ok, text.as_ref().to_owned()),
+            Final::Document(text) => response::json(StatusCode::Ok, text),
             Final::Headed(text, (name, value)) => {
-                let mut response = response::json(StatusCode::Ok, text.as_ref().to_owned());
+                let mut response = response::json(StatusCode::Ok, text);
                 response::set_header(&mut response, name, &value);
                 response
             }

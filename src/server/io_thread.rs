@@ -20,7 +20,7 @@ use crate::core::Core;
 use crate::env::Env;
 use crate::level::Level;
 use crate::pool::adopt_thread;
-use crate::readiness::Readiness;
+use crate::readiness::{News, Readiness};
 use crate::sync::Latch;
 
 /// Stack of the I/O thread. It runs our own code, JSON parsers bounded in depth, and tools that
@@ -82,6 +82,7 @@ fn take_turns(
     env.clock.set_sleeper(&waker);
     let mut cx = Context::from_waker(&waker);
     let mut tasks = pin!(tasks);
+    let mut news = News::default();
     loop {
         doorbell.is_rung.store(false, SeqCst);
         if tasks.as_mut().poll(&mut cx).is_ready() {
@@ -89,8 +90,9 @@ fn take_turns(
         }
         // May wake tasks, so it comes before the question whether any is awake.
         let patience = env.clock.tick();
-        let news = doorbell
-            .sleep(|is_rung| readiness.wait(if is_rung { Some(Duration::ZERO) } else { patience }));
+        doorbell.sleep(|is_rung| {
+            readiness.wait(if is_rung { Some(Duration::ZERO) } else { patience }, &mut news);
+        });
         readiness.wake(&news);
     }
 }
@@ -113,12 +115,11 @@ impl Doorbell {
     }
 
     /// Sleeps with `sleep`, which is told whether there is reason not to.
-    fn sleep<T>(&self, sleep: impl FnOnce(bool) -> T) -> T {
+    fn sleep(&self, sleep: impl FnOnce(bool)) {
         self.is_asleep.store(true, SeqCst);
         // Behind the store: whoever rings from here on wakes us.
-        let slept = sleep(self.is_rung.load(SeqCst));
+        sleep(self.is_rung.load(SeqCst));
         self.is_asleep.store(false, SeqCst);
-        slept
     }
 }
 

@@ -61,7 +61,7 @@ impl Service for EchoService {
         Admission::Now(Ok(peer.clone()))
     }
 
-    fn respond(&self, incoming: Incoming) -> Outcome {
+    fn respond(&self, incoming: &Incoming) -> Outcome {
         let accept = match accept_key(&incoming.head) {
             Ok(accept) => accept,
             Err(response) => return Outcome::respond(*response),

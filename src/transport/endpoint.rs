@@ -112,7 +112,7 @@ impl Endpoint {
         }
     }
 
-    fn route(&self, incoming: Incoming, route: Route) -> Outcome {
+    fn route(&self, incoming: &Incoming, route: Route) -> Outcome {
         let head = &incoming.head;
         let version = head.header("mcp-protocol-version");
         match head.method {
@@ -130,17 +130,17 @@ impl Endpoint {
             Method::Get if is_modern_header(version) => {
                 answer::not_allowed("POST", "this revision has no GET")
             }
-            Method::Get if route == Route::Sse => sse::open(&self.core, &incoming),
+            Method::Get if route == Route::Sse => sse::open(&self.core, incoming),
             Method::Get if head.header("mcp-session-id").is_some() => {
-                legacy::stream(&self.core, &incoming)
+                legacy::stream(&self.core, incoming)
             }
-            Method::Get => sse::open(&self.core, &incoming),
+            Method::Get => sse::open(&self.core, incoming),
             Method::Delete if is_modern_header(version) => {
                 answer::not_allowed("POST", "this revision has no sessions")
             }
-            Method::Delete => legacy::delete(&self.core, &incoming),
+            Method::Delete => legacy::delete(&self.core, incoming),
             _ => match sse::session_id(head) {
-                Some(id) => sse::post(&self.core, &incoming, &id),
+                Some(id) => sse::post(&self.core, incoming, &id),
                 None => streamable::post(&self.core, incoming, route),
             },
         }
@@ -154,17 +154,17 @@ impl Service for Endpoint {
             Ok(checked) => checked,
             Err(mut response) => {
                 cors::allow(&mut response, grant.as_ref());
-                return Admission::Now(Err(response));
+                return Admission::Now(Err(Box::new(response)));
             }
         };
         // Said to those alone who may come in.
         let form = match head.method {
-            Method::Post => streamable::admit(head),
+            Method::Post => streamable::admit(head).map_err(Box::new),
             _ => Ok(()),
         };
         let core = self.core.clone();
         let conclude = move |checked: std::result::Result<Peer, Denial>| {
-            let admitted = checked.map_err(|denial| challenge::refusal(&core, denial));
+            let admitted = checked.map_err(|denial| Box::new(challenge::refusal(&core, denial)));
             // The page is from an allowed origin: it may read a 403 too, which says what it lacks.
             admitted.and_then(|peer| form.map(|()| peer)).map_err(|mut response| {
                 grant.iter().for_each(|grant| grant.apply(&mut response));
@@ -179,10 +179,10 @@ impl Service for Endpoint {
         }
     }
 
-    fn respond(&self, incoming: Incoming) -> Outcome {
+    fn respond(&self, incoming: &Incoming) -> Outcome {
         // `admit` has let the path through; who comes too late for the metadata finds nothing.
         if let Some(metadata) = self.metadata_at(&incoming.head.path) {
-            return Outcome::respond(metadata::serve(&incoming, &metadata));
+            return Outcome::respond(metadata::serve(incoming, &metadata));
         }
         let Some(route) = self.policy.route(&incoming.head.path) else {
             return Outcome::respond(response(StatusCode::NotFound));

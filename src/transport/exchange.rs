@@ -36,7 +36,8 @@ pub(super) enum Form {
 /// One POST that waits for its answer.
 pub(super) struct Exchange {
     env: Arc<Env>,
-    outbox: Arc<Outbox>,
+    /// Made for the first thing to say that is not the whole answer, or for who waits for it.
+    outbox: OnceLock<Arc<Outbox>>,
     form: Form,
     /// Modern revisions give some errors an HTTP status of their own.
     is_modern: bool,
@@ -44,8 +45,9 @@ pub(super) struct Exchange {
     resumable: Option<Resumable>,
     /// The answer is going to be a stream.
     streaming: AtomicBool,
-    /// Guards against a notification slipping behind the decision for JSON.
-    order: Mutex<()>,
+    /// The answer that came before anything else, to become JSON. Guards against a notification
+    /// slipping behind that decision.
+    first: Mutex<Option<Reply>>,
     /// What its caller lacks, as the challenge of the answer; set before the answer is queued.
     challenge: OnceLock<String>,
     /// Where the key or token that it may end with is from. Weak: the host may keep a call, and the
@@ -84,7 +86,6 @@ impl Exchange {
         is_modern: bool,
         session: Option<&Arc<Session>>,
     ) -> Arc<Exchange> {
-        let outbox = Outbox::new(env.clone(), WhenFull::DropNotifications);
         let resumable = session.and_then(|session| {
             let stream = streams(session)?.number();
             let is_primed = session.revision().primes_streams();
@@ -95,12 +96,12 @@ impl Exchange {
         let streaming = AtomicBool::new(form == Form::Stream && resumable.is_some());
         Arc::new(Exchange {
             env: env.clone(),
-            outbox,
+            outbox: OnceLock::new(),
             form,
             is_modern,
             resumable,
             streaming,
-            order: Mutex::default(),
+            first: Mutex::default(),
             challenge: OnceLock::new(),
             admitted_by: OnceLock::new(),
         })
@@ -110,7 +111,13 @@ impl Exchange {
     pub(super) fn end_with_pass(&self, core: &Arc<Core>, peer: &Peer) {
         // Set once: an exchange has one request.
         let _ = self.admitted_by.set(Arc::downgrade(core));
-        revoked::watch(core, peer, &self.outbox);
+        if peer.pass.is_some() {
+            revoked::watch(core, peer, self.outbox());
+        }
+    }
+
+    fn outbox(&self) -> &Arc<Outbox> {
+        self.outbox.get_or_init(|| Outbox::new(self.env.clone(), WhenFull::DropNotifications))
     }
 
     /// What happens to the work when the client of this exchange leaves.
@@ -121,22 +128,13 @@ impl Exchange {
         Presence::Attached {
             session: resumable.session.clone(),
             stream,
-            outbox: self.outbox.clone(),
+            outbox: self.outbox().clone(),
         }
     }
 
     /// The answer if it is there already. Spares the quick methods a second look at the reactor.
     pub(super) fn ready(&self) -> Option<Final> {
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        // A worker may be about to notify: what is taken out here must be the answer.
-        let _order = lock(&self.order);
-        if self.streaming.load(SeqCst) || self.form == Form::Stream {
-            return None;
-        }
-        match self.outbox.poll_next(&mut cx) {
-            Poll::Ready(Ok(Frame::Reply { text, error, .. })) => Some(self.as_json(text, error)),
-            _ => None,
-        }
+        lock(&self.first).take().map(|Reply { text, error }| self.as_json(text, error))
     }
 
     /// Waits for the first thing to say and answers in the form that it calls for. `slot` is the
@@ -149,15 +147,23 @@ impl Exchange {
         let alarm = self.env.clock.alarm();
         alarm.set(self.env.limits.keepalive_time);
         let first = loop {
-            let next = poll_fn(|cx| match self.outbox.poll_next(cx) {
+            let next = poll_fn(|cx| match self.outbox().poll_next(cx) {
                 Poll::Ready(next) => Poll::Ready(Some(next)),
+                // Looked for behind the outbox, which wakes us from here on.
+                Poll::Pending if lock(&self.first).is_some() => Poll::Ready(Some(Err(Close::Done))),
                 Poll::Pending => alarm.poll(cx).map(|()| None),
             });
-            match next.await {
+            let next = next.await;
+            if let Some(answer) = self.ready() {
+                // Whoever made ready for a stream did so in vain.
+                self.end_stream();
+                return answer;
+            }
+            match next {
                 Some(Ok(Frame::Reply { text, error, .. }))
                     if self.prefers_json(error) || !self.hold(&mut slot) =>
                 {
-                    return self.as_json(text, error);
+                    return self.as_json(text.as_ref().to_owned(), error);
                 }
                 Some(Ok(frame)) if self.hold(&mut slot) => break Some(frame),
                 // No stream is free: the notification is lost, the answer will come as JSON.
@@ -165,14 +171,15 @@ impl Exchange {
                 Some(Err(why)) => return self.closed(why).into(),
                 // A silent call of many seconds: a stream with comments keeps proxies patient.
                 None if self.form != Form::Json && self.hold(&mut slot) => {
-                    self.start_streaming();
-                    break None;
+                    if self.start_streaming() {
+                        break None;
+                    }
                 }
                 None => alarm.clear(),
             }
         };
         let Some(slot) = slot else { return response(StatusCode::InternalServerError).into() };
-        let mut stream = EventStream::new(&self.env, self.outbox.clone(), presence, slot);
+        let mut stream = EventStream::new(&self.env, self.outbox().clone(), presence, slot);
         if let Some((_, number)) = self.stream().filter(|_| self.is_primed()) {
             stream.prime(number);
         }
@@ -195,12 +202,12 @@ impl Exchange {
         slot.is_some()
     }
 
-    fn as_json(&self, text: Arc<str>, error: Option<i32>) -> Final {
+    fn as_json(&self, text: String, error: Option<i32>) -> Final {
         let status = self.status(error);
         if status == StatusCode::Ok {
             return Final::Document(text);
         }
-        let mut response = json(status, text.as_ref().to_owned());
+        let mut response = json(status, text);
         if let Some(challenge) = self.challenge.get() {
             set_header(&mut response, "www-authenticate", challenge);
         }
@@ -229,17 +236,18 @@ impl Exchange {
         }
     }
 
-    /// Decides for a stream, unless the answer has been queued already.
-    fn start_streaming(&self) {
-        let _order = lock(&self.order);
-        self.streaming.store(true, SeqCst);
+    /// Decides for a stream, unless the answer is there already; tells whether it did.
+    fn start_streaming(&self) -> bool {
+        let first = lock(&self.first);
+        self.streaming.store(first.is_none(), SeqCst);
+        first.is_none()
     }
 
     /// The stream that a client may come back to, opened if it was not.
     fn stream(&self) -> Option<(&Streams, u32)> {
         let Resumable { session, stream, is_open, .. } = self.resumable.as_ref()?;
         let streams = streams(session)?;
-        is_open.get_or_init(|| streams.open(*stream, self.outbox.clone()));
+        is_open.get_or_init(|| streams.open(*stream, self.outbox().clone()));
         Some((streams, *stream))
     }
 
@@ -261,7 +269,7 @@ impl Exchange {
             Some((streams, stream)) => streams
                 .send(stream, |event| Frame::Message { event: Some(event), text: text.into() }),
             None => {
-                self.outbox.push(Frame::Message { event: None, text: text.into() });
+                self.outbox().push(Frame::Message { event: None, text: text.into() });
             }
         }
     }
@@ -272,7 +280,7 @@ impl ReplySink for Exchange {
         if self.form == Form::Json {
             return;
         }
-        let _order = lock(&self.order);
+        let _order = lock(&self.first);
         self.streaming.store(true, SeqCst);
         self.send_message(message);
     }
@@ -287,8 +295,15 @@ impl ReplySink for Exchange {
     }
 
     fn reply(&self, Reply { text, error }: Reply) {
-        let _order = lock(&self.order);
-        let stream = if self.streaming.load(SeqCst) { self.stream() } else { None };
+        let mut first = lock(&self.first);
+        let is_first = !self.streaming.load(SeqCst);
+        if is_first && self.form != Form::Stream {
+            *first = Some(Reply { text, error });
+            self.end_stream();
+            // Who waits for it looks for it when the outbox ends.
+            return self.outbox.get().into_iter().for_each(|outbox| outbox.close(Close::Done));
+        }
+        let stream = if is_first { None } else { self.stream() };
         match stream {
             Some((streams, stream)) => {
                 streams.send(stream, |event| Frame::Reply {
@@ -298,13 +313,13 @@ impl ReplySink for Exchange {
                 });
             }
             None => {
-                self.outbox.push(Frame::Reply { event: None, text: text.into(), error });
+                self.outbox().push(Frame::Reply { event: None, text: text.into(), error });
                 // Nobody has an event id of this stream, so nobody can come back for it. One who
                 // guessed it has cut the answer off and must not wait for it.
                 self.end_stream();
             }
         }
-        self.outbox.close(Close::Done);
+        self.outbox().close(Close::Done);
     }
 
     fn forbid(&self, reply: Reply, lack: &Lack) {
@@ -315,7 +330,7 @@ impl ReplySink for Exchange {
 
     fn abandon(&self) {
         self.end_stream();
-        self.outbox.close(Close::Done);
+        self.outbox().close(Close::Done);
     }
 
     fn disconnect(&self, retry: Duration) -> bool {
@@ -323,13 +338,13 @@ impl ReplySink for Exchange {
             return false;
         }
         let Some((streams, stream)) = self.stream() else { return false };
-        let _order = lock(&self.order);
+        let _order = lock(&self.first);
         self.streaming.store(true, SeqCst);
         // Detached first: what follows waits in the replay buffer for the client's return.
-        streams.detach(stream, &self.outbox);
+        streams.detach(stream, self.outbox());
         let after_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-        self.outbox.push(Frame::Retry { event: streams.reserve(stream), after_ms });
-        self.outbox.close(Close::Done);
+        self.outbox().push(Frame::Retry { event: streams.reserve(stream), after_ms });
+        self.outbox().close(Close::Done);
         true
     }
 }

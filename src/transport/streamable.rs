@@ -33,21 +33,21 @@ pub(super) fn admit(head: &Head) -> Result<(), Response> {
 }
 
 /// Takes a POST to the endpoint.
-pub(super) fn post(core: &Arc<Core>, incoming: Incoming, route: Route) -> Outcome {
+pub(super) fn post(core: &Arc<Core>, incoming: &Incoming, route: Route) -> Outcome {
     core.env.counters.messages.up();
     let form = form(&incoming.head, route);
     let header = incoming.head.header("mcp-protocol-version");
     let message = match parse(&incoming.body, &core.env.limits) {
         Ok(Payload::One(message)) => message,
-        Ok(Payload::Batch(items)) => return legacy::batch(core, &incoming, form, items),
+        Ok(Payload::Batch(items)) => return legacy::batch(core, incoming, form, items),
         Err(malformed) => return refuse_malformed(core, &malformed),
     };
     match classify(&message, Channel::Post(header)) {
         Verdict::Modern(revision, meta) => {
-            modern::post(core, &incoming, form, message, (revision, meta))
+            modern::post(core, incoming, form, message, (revision, meta))
         }
-        Verdict::Initialize(meta) => legacy::initialize(core, &incoming, form, message, meta),
-        Verdict::Legacy(meta) => legacy::post(core, &incoming, form, message, meta),
+        Verdict::Initialize(meta) => legacy::initialize(core, incoming, form, message, meta),
+        Verdict::Legacy(meta) => legacy::post(core, incoming, form, message, meta),
         Verdict::Drop => Outcome::respond(Final::Accepted),
         Verdict::Refuse(refusal) => refuse(message.id(), &refusal),
     }

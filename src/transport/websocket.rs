@@ -22,7 +22,7 @@ use crate::http::{BoxFuture, Head, Incoming, Outcome, Peer, Socket};
 pub(super) const EXTENSIONS: &str = "sec-websocket-extensions";
 
 /// Answers the upgrade request and takes the connection over.
-pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
+pub(super) fn upgrade(core: &Arc<Core>, incoming: &Incoming) -> Outcome {
     let accept = match accept_key(&incoming.head) {
         Ok(accept) => accept,
         Err(response) => return Outcome::respond(*response),
@@ -36,7 +36,7 @@ pub(super) fn upgrade(core: &Arc<Core>, incoming: Incoming) -> Outcome {
     }
     let deflate = core.compression.agree(&incoming.head);
     headers.extend(deflate.as_ref().map(|agreed| (EXTENSIONS, agreed.header())));
-    let (core, peer) = (core.clone(), incoming.peer);
+    let (core, peer) = (core.clone(), incoming.peer.clone());
     let run = Box::new(move |socket: Socket, early: Vec<u8>| {
         serve(&core, socket, early, &peer, slot, deflate)
     });

@@ -43,15 +43,17 @@ struct Fake {
 impl Service for Fake {
     fn admit(&self, head: &Head, peer: &Peer) -> Admission {
         match head.path.as_str() {
-            "/refuse" => Admission::Now(Err(text(StatusCode::Unauthorized, "send a token"))),
+            "/refuse" => {
+                Admission::Now(Err(Box::new(text(StatusCode::Unauthorized, "send a token"))))
+            }
             "/panic-early" => panic!("on purpose"),
             _ => Admission::Now(Ok(peer.clone())),
         }
     }
 
-    fn respond(&self, incoming: Incoming) -> Outcome {
+    fn respond(&self, incoming: &Incoming) -> Outcome {
         let Incoming { head, body, .. } = incoming;
-        let body = String::from_utf8(body).unwrap();
+        let body = String::from_utf8(body.clone()).unwrap();
         lock(&self.seen).push(format!("{} {} {body}", head.method, head.path));
         let drop_count = || DropCount(self.dropped.clone());
         match head.path.as_str() {
