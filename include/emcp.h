@@ -642,7 +642,10 @@ int32_t emcp_keys_forget(emcp_server *server, const char *principal);
  *
  * `principal` of emcp_who is issuer and subject with a blank between them, which is the name of no
  * key: "https://login.example ann". Without a subject it is the client:
- * "https://login.example#client cron". */
+ * "https://login.example#client cron".
+ *
+ * A library that was built without tokens has these functions too, and each returns
+ * EMCP_E_UNSUPPORTED. */
 
 /* Take only tokens whose type is "at+jwt", as RFC 9068 has it. Many authorization servers write
  * "JWT" or nothing, which is taken too without this flag. */
@@ -700,7 +703,7 @@ typedef struct emcp_oauth {
  * compared with keys, nor is `check_key` asked about it.
  *
  * Returns EMCP_OK; EMCP_E_INVALID, EMCP_E_EXISTS or EMCP_E_LIMIT for a wrong member;
- * EMCP_E_STATE when the library was built without tokens; EMCP_E_ABI.   Since 0.1 */
+ * EMCP_E_ABI; EMCP_E_UNSUPPORTED.   Since 0.1 */
 int32_t emcp_oauth_set(emcp_server *server, const emcp_oauth *oauth);
 
 /* Trusts the keys of `issuer` in a JSON Web Key Set (RFC 7517) of `len` bytes, in the place of
@@ -712,8 +715,8 @@ int32_t emcp_oauth_set(emcp_server *server, const emcp_oauth *oauth);
  *
  * Returns how many keys are trusted; EMCP_E_INVALID when the text is no set, larger than 256 KiB,
  * has keys and none that can be used, or NULL could mean several issuers; EMCP_E_NOT_FOUND for an
- * issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it. Nothing changes
- * then.   Since 0.1 */
+ * issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it; EMCP_E_UNSUPPORTED. Nothing
+ * changes then.   Since 0.1 */
 int32_t emcp_oauth_jwks(emcp_server *server, const char *issuer, const char *jwks, size_t len);
 
 /* ---------------------------------------------------------------------------------------------- */

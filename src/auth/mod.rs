@@ -207,7 +207,7 @@ impl Auth {
     /// Takes tokens as `oauth` says from here on, `None`: none any more. `name` is the server's.
     ///
     /// # Errors
-    /// [`Error::State`] in a build that knows no tokens.
+    /// [`Error::Unsupported`] in a build that knows no tokens.
     pub(crate) fn set_oauth(&self, oauth: Option<OAuth>, name: &str) -> Result<()> {
         let is_any = oauth.is_some();
         self.tokens.set(oauth, (name, &self.path))?;
@@ -219,7 +219,7 @@ impl Auth {
     /// Puts the keys in `text` in the place of those of `issuer`, `None`: of the only one.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::State`] and [`Error::Config`]; nothing changes then.
+    /// As [`Tokens::set_keys`]; nothing changes then.
     pub(crate) fn set_jwks(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
         let report = self.tokens.set_keys(issuer, text)?;
         let issuer = issuer.map(|issuer| format!(" of {issuer}")).unwrap_or_default();
