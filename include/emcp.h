@@ -83,7 +83,9 @@
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An
  *   argument that is wrong is refused and changes nothing; out parameters change on success only.
- *   All functions return EMCP_E_INVALID when a handle is NULL.
+ *   All functions return EMCP_E_INVALID when a handle is NULL, and EMCP_E_LIMIT when a text that
+ *   ends with NUL is longer than 4 MiB or there is no memory for what is handed over. What is
+ *   large is measured before it is copied; small allocations that fail end the process.
  *
  * ABI promise
  *   Within one EMCP_ABI functions and struct members are only added, numbers never change their
@@ -1765,7 +1767,10 @@ int32_t emcp_finish(emcp_call *call);
 /* Answers the call with a failure: say what went wrong and what to try instead. The model sees it
  * when a tool was called; otherwise it is a JSON-RPC error. What was put is dropped. Only once.
  *
- * Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1 */
+ * The call fails whatever `text` is: NULL, as from a program without memory, becomes a few words,
+ * and what is beyond 4 MiB is cut off.
+ *
+ * Returns as emcp_finish().   Since 0.1 */
 int32_t emcp_fail(emcp_call *call, const char *text);
 
 /* Answers that there is no resource at the URI that was asked for, in the words of the client's
@@ -1781,8 +1786,10 @@ int32_t emcp_fail_not_found(emcp_call *call);
  * their place, but for -32021, a missing capability. Codes of your own lie outside -32768 to
  * -32000.
  *
- * Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
- * call can still be answered then.   Since 0.1 */
+ * The message is taken as emcp_fail() takes its text.
+ *
+ * Returns as emcp_finish(); EMCP_E_INVALID when `data_json` is not JSON, EMCP_E_LIMIT when it is
+ * above 4 MiB: the call can still be answered then.   Since 0.1 */
 int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const char *data_json);
 
 /* ---------------------------------------------------------------------------------------------- */
