@@ -404,10 +404,10 @@ impl Auth {
     /// Has `channel` end when the key or token that has opened it lets nobody in any more.
     pub(crate) fn watch(&self, pass: &Arc<Pass>, channel: Weak<dyn Channel>) {
         self.channels.add(pass.clone(), channel);
-        let rest = pass.rest(SystemTime::now()).unwrap_or(LOOK_TIME);
-        let rest = if lock(&self.state).file.is_some() { rest.min(FILE_TIME) } else { rest };
+        let longest = self.longest_rest();
+        let rest = pass.rest(SystemTime::now()).unwrap_or(longest);
         // What is due earlier stays.
-        self.alarm.set_by(rest);
+        self.alarm.set_by(rest.min(longest));
     }
 
     /// Looks at the file and ends channels. Runs on the I/O thread.
@@ -418,11 +418,14 @@ impl Auth {
 
     /// Ends the channels whose keys or tokens are not valid any more.
     fn sweep(&self) {
-        let is_watching = lock(&self.state).file.is_some();
-        let longest = if is_watching { FILE_TIME } else { LOOK_TIME };
-        if let Some(rest) = self.channels.sweep(SystemTime::now(), longest) {
+        if let Some(rest) = self.channels.sweep(SystemTime::now(), self.longest_rest()) {
             self.alarm.set_by(rest);
         }
+    }
+
+    /// How long open channels are left alone at most.
+    fn longest_rest(&self) -> Duration {
+        if lock(&self.state).file.is_some() { FILE_TIME } else { LOOK_TIME }
     }
 
     /// The keys as they are at this moment.

@@ -197,7 +197,8 @@ fn kept(before: Option<&Trust>, issuer: &str, oauth: &OAuth) -> Jwks {
     if before.oauth.trusts_like(oauth) { keys } else { keys.renew() }
 }
 
-/// Seconds since 1970.
+/// # Errors
+/// [`Error::Unsupported`] without the feature `jwt`.
 fn check_built_in() -> Result<()> {
     if cfg!(feature = "jwt") {
         return Ok(());
@@ -206,6 +207,7 @@ fn check_built_in() -> Result<()> {
     Err(Error::Unsupported(format!("this emcp knows no access tokens: {how}")))
 }
 
+/// Seconds since 1970.
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
