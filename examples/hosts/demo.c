@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "offers.h"
 #include "ticker.h"
 
 /* One line of `report`, with its newline; 16 of them are 1 KiB. */
@@ -317,6 +318,7 @@ emcp_server *demo_create(uint32_t flags, struct demo **out)
     config.progress_ms = 1;
     demo_check(emcp_create(&config, &demo->server), "create");
     add_tools(demo->server, demo);
+    offers_add(demo->server);
     if (flags & DEMO_GUARDED)
         guard(demo->server);
     *out = demo;

@@ -13,7 +13,7 @@
  *     demo_free(demo);
  *
  * Tools: uptime, echo, whoami, report, count, last_cancel, running, announce, maintenance and,
- * while maintenance is on, rotate. None of them blocks, so they also suit a server that runs its
+ * while maintenance is on, rotate; and what offers.h names, resources and prompts among it. None of them blocks, so they also suit a server that runs its
  * callbacks in emcp_dispatch(). */
 #ifndef DEMO_H
 #define DEMO_H
