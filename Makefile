@@ -142,7 +142,7 @@ conformance-suite:
 	    cp package-lock.json installed; }
 
 test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host | valgrind-present
-	CARGO="$(CARGO)" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
+	CARGO="$(CARGO)" FEATURES="$(strip $(FEATURES))" tests/clients/run.sh $(BUILD)/sysmond $(BUILD)/conformance-host
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test -p emcp-ffi --test header

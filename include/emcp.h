@@ -83,7 +83,9 @@
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An
  *   argument that is wrong is refused and changes nothing; out parameters change on success only.
- *   All functions return EMCP_E_INVALID when a handle is NULL.
+ *   All functions return EMCP_E_INVALID when a handle is NULL, and EMCP_E_LIMIT when a text that
+ *   ends with NUL is longer than 4 MiB or there is no memory for what is handed over. What is
+ *   large is measured before it is copied; small allocations that fail end the process.
  *
  * ABI promise
  *   Within one EMCP_ABI functions and struct members are only added, numbers never change their
@@ -642,7 +644,10 @@ int32_t emcp_keys_forget(emcp_server *server, const char *principal);
  *
  * `principal` of emcp_who is issuer and subject with a blank between them, which is the name of no
  * key: "https://login.example ann". Without a subject it is the client:
- * "https://login.example#client cron". */
+ * "https://login.example#client cron".
+ *
+ * A library that was built without tokens has these functions too, and each returns
+ * EMCP_E_UNSUPPORTED. */
 
 /* Take only tokens whose type is "at+jwt", as RFC 9068 has it. Many authorization servers write
  * "JWT" or nothing, which is taken too without this flag. */
@@ -700,7 +705,7 @@ typedef struct emcp_oauth {
  * compared with keys, nor is `check_key` asked about it.
  *
  * Returns EMCP_OK; EMCP_E_INVALID, EMCP_E_EXISTS or EMCP_E_LIMIT for a wrong member;
- * EMCP_E_STATE when the library was built without tokens; EMCP_E_ABI.   Since 0.1 */
+ * EMCP_E_ABI; EMCP_E_UNSUPPORTED.   Since 0.1 */
 int32_t emcp_oauth_set(emcp_server *server, const emcp_oauth *oauth);
 
 /* Trusts the keys of `issuer` in a JSON Web Key Set (RFC 7517) of `len` bytes, in the place of
@@ -712,8 +717,8 @@ int32_t emcp_oauth_set(emcp_server *server, const emcp_oauth *oauth);
  *
  * Returns how many keys are trusted; EMCP_E_INVALID when the text is no set, larger than 256 KiB,
  * has keys and none that can be used, or NULL could mean several issuers; EMCP_E_NOT_FOUND for an
- * issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it. Nothing changes
- * then.   Since 0.1 */
+ * issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it; EMCP_E_UNSUPPORTED. Nothing
+ * changes then.   Since 0.1 */
 int32_t emcp_oauth_jwks(emcp_server *server, const char *issuer, const char *jwks, size_t len);
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -1762,7 +1767,10 @@ int32_t emcp_finish(emcp_call *call);
 /* Answers the call with a failure: say what went wrong and what to try instead. The model sees it
  * when a tool was called; otherwise it is a JSON-RPC error. What was put is dropped. Only once.
  *
- * Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1 */
+ * The call fails whatever `text` is: NULL, as from a program without memory, becomes a few words,
+ * and what is beyond 4 MiB is cut off.
+ *
+ * Returns as emcp_finish().   Since 0.1 */
 int32_t emcp_fail(emcp_call *call, const char *text);
 
 /* Answers that there is no resource at the URI that was asked for, in the words of the client's
@@ -1778,8 +1786,10 @@ int32_t emcp_fail_not_found(emcp_call *call);
  * their place, but for -32021, a missing capability. Codes of your own lie outside -32768 to
  * -32000.
  *
- * Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
- * call can still be answered then.   Since 0.1 */
+ * The message is taken as emcp_fail() takes its text.
+ *
+ * Returns as emcp_finish(); EMCP_E_INVALID when `data_json` is not JSON, EMCP_E_LIMIT when it is
+ * above 4 MiB: the call can still be answered then.   Since 0.1 */
 int32_t emcp_fail_rpc(emcp_call *call, int32_t code, const char *message, const char *data_json);
 
 /* ---------------------------------------------------------------------------------------------- */

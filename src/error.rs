@@ -43,6 +43,8 @@ pub enum Error {
         /// Says what to change, for whoever reads the client's log.
         reason: String,
     },
+    /// emcp was built without the cargo feature that does it.
+    Unsupported(String),
     /// The operating system refused. Often an address in use or a missing permission.
     Io(io::Error),
 }
@@ -61,7 +63,8 @@ impl fmt::Display for Error {
             | Error::Limit(text)
             | Error::Busy(text)
             | Error::TimedOut(text)
-            | Error::Capability(text) => f.write_str(text),
+            | Error::Capability(text)
+            | Error::Unsupported(text) => f.write_str(text),
             Error::Refused(reason) => write!(f, "the client refused to answer: {reason}"),
             Error::Exists(what) => write!(f, "{what} exists already"),
             Error::NotFound(what) => write!(f, "{what} does not exist"),

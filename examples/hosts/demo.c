@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "offers.h"
 #include "ticker.h"
 
 /* One line of `report`, with its newline; 16 of them are 1 KiB. */
@@ -224,24 +225,56 @@ static const struct {
     const emcp_param *params;
     size_t params_len;
     uint32_t flags;
-    const char *output_schema;
+    const char *output_schema, *scope;
 } TOOLS[] = {
     {"uptime", "Tells for how many seconds the program has been running.", uptime, NULL, 0, 0,
-     UPTIME_OUTPUT},
-    {"echo", "Says a text back.", echo, PARAMS(ECHO), 0, NULL},
-    {"whoami", "Tells how the program sees its caller.", whoami, NULL, 0, 0, NULL},
-    {"report", "Gives a long text of numbered lines.", report, PARAMS(REPORT), 0, NULL},
-    {"count", "Counts slowly and reports every step; can be cancelled.", count, PARAMS(COUNT), 0,
+     UPTIME_OUTPUT, NULL},
+    {"echo", "Says a text back.", echo, PARAMS(ECHO), 0, NULL, NULL},
+    {"whoami", "Tells how the program sees its caller.", whoami, NULL, 0, 0, NULL,
      NULL},
+    {"report", "Gives a long text of numbered lines.", report, PARAMS(REPORT), 0, NULL,
+     NULL},
+    {"count", "Counts slowly and reports every step; can be cancelled.", count, PARAMS(COUNT), 0,
+     NULL, NULL},
     {"last_cancel", "Tells which count was cancelled last, why, and how many milliseconds ago.",
-     last_cancel, PARAMS(LAST_CANCEL), 0, NULL},
-    {"running", "Tells whether a count runs.", running, PARAMS(RUNNING), 0, NULL},
+     last_cancel, PARAMS(LAST_CANCEL), 0, NULL, NULL},
+    {"running", "Tells whether a count runs.", running, PARAMS(RUNNING), 0, NULL, NULL},
     {"announce", "Sends a log message to every client with a session.", announce,
-     PARAMS(ANNOUNCE), EMCP_T_WRITE, NULL},
+     PARAMS(ANNOUNCE), EMCP_T_WRITE, NULL, NULL},
     {"maintenance", "Begins or ends maintenance, during which there is a tool rotate.",
-     maintenance, PARAMS(MAINTENANCE), EMCP_T_WRITE | EMCP_T_IDEMPOTENT, NULL},
-    {"rotate", "Rotates the log files.", rotate, NULL, 0, EMCP_T_WRITE, NULL},
+     maintenance, PARAMS(MAINTENANCE), EMCP_T_WRITE | EMCP_T_IDEMPOTENT, NULL,
+     "maintenance"},
+    {"rotate", "Rotates the log files.", rotate, NULL, 0, EMCP_T_WRITE, NULL, NULL},
 };
+
+/* Lets only those in who have a key: no way to keep secrets, but these are none. */
+static void guard(emcp_server *server)
+{
+    static const struct {
+        const char *name, *secret, *scopes;
+    } keys[] = {
+        {"ann", "demo-key-of-ann-0001", "maintenance"},
+        {"bob", "demo-key-of-bob-0002", NULL},
+    };
+    emcp_oauth oauth;
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        emcp_key key;
+
+        EMCP_INIT(&key);
+        key.name = keys[i].name;
+        key.secret = keys[i].secret;
+        key.scopes = keys[i].scopes;
+        demo_check(emcp_key_add(server, &key), "key");
+    }
+    EMCP_INIT(&oauth);
+    oauth.resource = "https://demo.example/mcp";
+    oauth.issuers = "https://login.example";
+    oauth.scopes = "maintenance";
+    int32_t status = emcp_oauth_set(server, &oauth);
+    if (status != EMCP_E_UNSUPPORTED)
+        demo_check(status, "tokens");
+}
 
 static void add_tools(emcp_server *server, struct demo *demo)
 {
@@ -256,6 +289,7 @@ static void add_tools(emcp_server *server, struct demo *demo)
         tool.params_len = TOOLS[i].params_len;
         tool.flags = TOOLS[i].flags;
         tool.output_schema = TOOLS[i].output_schema;
+        tool.scope = TOOLS[i].scope;
         /* Longer than anybody counts here: clients decide when it is enough. */
         tool.timeout_ms = 600000;
         tool.user = demo;
@@ -276,7 +310,7 @@ emcp_server *demo_create(uint32_t flags, struct demo **out)
     clock_gettime(CLOCK_MONOTONIC, &demo->started);
 
     EMCP_INIT(&config);
-    config.flags = flags;
+    config.flags = flags & ~DEMO_GUARDED;
     config.name = "demo";
     config.version = "1.0";
     config.instructions = "A demonstration: the tools show what a program can do.";
@@ -284,6 +318,9 @@ emcp_server *demo_create(uint32_t flags, struct demo **out)
     config.progress_ms = 1;
     demo_check(emcp_create(&config, &demo->server), "create");
     add_tools(demo->server, demo);
+    offers_add(demo->server);
+    if (flags & DEMO_GUARDED)
+        guard(demo->server);
     *out = demo;
     return demo->server;
 }

@@ -13,7 +13,7 @@
  *     demo_free(demo);
  *
  * Tools: uptime, echo, whoami, report, count, last_cancel, running, announce, maintenance and,
- * while maintenance is on, rotate. None of them blocks, so they also suit a server that runs its
+ * while maintenance is on, rotate; and what offers.h names, resources and prompts among it. None of them blocks, so they also suit a server that runs its
  * callbacks in emcp_dispatch(). */
 #ifndef DEMO_H
 #define DEMO_H
@@ -25,8 +25,16 @@
 /* What the tools work with. */
 struct demo;
 
+/* Beside EMCP_F_*: nobody comes in without a key or a token. */
+#define DEMO_GUARDED 0x80000000u
+
 /* Makes a server with the tools and the same settings in every daemon, so that their answers can
- * be compared; it is neither listening nor started. `flags`: EMCP_F_*. Starts no thread.
+ * be compared; it is neither listening nor started. `flags`: EMCP_F_* and DEMO_GUARDED. Starts no
+ * thread.
+ *
+ * Guarded, it takes the keys of ann, who may do everything, and of bob, who may not begin
+ * maintenance; see demo.c. Tokens of an authorization server that does not exist count too, where
+ * emcp was built with them, so that clients are told where to get one.
  *
  * Ends the program with a message when something fails. */
 emcp_server *demo_create(uint32_t flags, struct demo **demo);

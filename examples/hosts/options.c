@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emcp.h"
+#include "demo.h"
 
 #define LOOPBACK "127.0.0.1:"
 
 static void usage(FILE *out, const char *program, int known, int status)
 {
-    fprintf(out, "usage: %s [--listen " LOOPBACK "PORT]%s%s%s\n", program,
+    fprintf(out, "usage: %s [--listen " LOOPBACK "PORT]%s%s%s [--guarded]\n", program,
             known & OPTION_TLS ? " [--cert FILE --key FILE]" : "",
             known & OPTION_HOST_MODE ? " [--host-mode | --no-io-thread]" : "",
             known & OPTION_DOOR ? " [--door WORD]" : "");
@@ -37,6 +37,10 @@ static int take(struct options *options, char **argv, int known)
     }
     if (known & OPTION_HOST_MODE && strcmp(name, "--no-io-thread") == 0) {
         options->flags |= EMCP_F_HOST | EMCP_F_NO_IO_THREAD;
+        return 1;
+    }
+    if (strcmp(name, "--guarded") == 0) {
+        options->flags |= DEMO_GUARDED;
         return 1;
     }
     if (value == NULL)

@@ -1,7 +1,7 @@
 /* The command line that the daemons of this folder share:
  *
  *     NAME [--listen 127.0.0.1:PORT] [--cert FILE --key FILE] [--host-mode] [--no-io-thread]
- *          [--door WORD]
+ *          [--door WORD] [--guarded]
  *
  * Each daemon names the options that it knows; the others are mistakes. */
 #ifndef OPTIONS_H
@@ -19,7 +19,7 @@ struct options {
     const char *cert; /* Files, both or none. */
     const char *key;
     const char *door; /* NULL when not given. */
-    uint32_t flags;   /* For demo_create(): EMCP_F_HOST and EMCP_F_NO_IO_THREAD. */
+    uint32_t flags;   /* For demo_create(): EMCP_F_HOST, EMCP_F_NO_IO_THREAD, DEMO_GUARDED. */
 };
 
 /* Reads the command line. --help and mistakes end the program here. `known`: OPTION_*. */

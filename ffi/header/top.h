@@ -83,7 +83,9 @@
  * Errors
  *   Functions return EMCP_OK, or a count, or a negative EMCP_E_*. emcp_last_error() says more. An
  *   argument that is wrong is refused and changes nothing; out parameters change on success only.
- *   All functions return EMCP_E_INVALID when a handle is NULL.
+ *   All functions return EMCP_E_INVALID when a handle is NULL, and EMCP_E_LIMIT when a text that
+ *   ends with NUL is longer than 4 MiB or there is no memory for what is handed over. What is
+ *   large is measured before it is copied; small allocations that fail end the process.
  *
  * ABI promise
  *   Within one EMCP_ABI functions and struct members are only added, numbers never change their

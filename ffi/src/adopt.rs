@@ -13,7 +13,7 @@ use crate::server::{emcp_server, server};
 use crate::sized::{Sized32, take};
 use crate::status::EMCP_OK;
 use crate::stream::HostStream;
-use crate::text::{data, optional};
+use crate::text::{copied, data, optional};
 
 /// In emcp_adopt.flags: the descriptor stays the program's. emcp works on a duplicate, and
 /// `released` says when it is done.
@@ -155,7 +155,7 @@ impl emcp_adopt {
         // SAFETY: passed on to our caller.
         unsafe {
             Ok(Adoption {
-                early: data("prefix", self.prefix, self.prefix_len)?.to_vec(),
+                early: copied("prefix", data("prefix", self.prefix, self.prefix_len)?)?,
                 remote: optional("remote_addr", self.remote_addr)?,
                 principal: optional("principal", self.principal)?,
                 scopes: optional("scopes", self.scopes)?,

@@ -252,7 +252,7 @@ pub unsafe extern "C" fn emcp_call_progress(
         let call = unsafe { self::call(call)? };
         call.check_open()?;
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let message = unsafe { repaired(message) };
+        let message = unsafe { repaired("message", message)? };
         if call.handle.progress(done, total, message.as_deref()) {
             Ok(EMCP_OK)
         } else {

@@ -14,8 +14,8 @@ use crate::fork::Process;
 use crate::guard::{lock, report};
 use crate::json::Writers;
 use crate::status::{
-    EMCP_E_CANCELED, EMCP_E_CAPABILITY, EMCP_E_STATE, EMCP_NEED_INPUT, EMCP_OK, EMCP_PENDING,
-    message,
+    EMCP_E_CANCELED, EMCP_E_CAPABILITY, EMCP_E_LIMIT, EMCP_E_STATE, EMCP_NEED_INPUT, EMCP_OK,
+    EMCP_PENDING, message,
 };
 use crate::text::emcp_str;
 
@@ -93,12 +93,19 @@ impl emcp_call {
     }
 
     /// A view of `text`, which has no name by which it is asked for again.
-    pub(crate) fn own_text(&self, text: String) -> emcp_str {
-        let text: Box<[u8]> = [text.as_bytes(), b"\0"].concat().into();
+    ///
+    /// # Errors
+    /// `EMCP_E_LIMIT` when there is no memory for it.
+    pub(crate) fn own_text(&self, text: String) -> Result<emcp_str> {
+        let mut text = text.into_bytes();
+        text.try_reserve_exact(1)
+            .map_err(|_| Failure::new(EMCP_E_LIMIT, "no memory for the text"))?;
+        text.push(0);
+        let text = text.into_boxed_slice();
         // Boxed: it stays where it is when the list grows.
         let view = emcp_str { p: text.as_ptr().cast(), n: text.len() - 1 };
         lock(&self.own_texts).push(text);
-        view
+        Ok(view)
     }
 
     /// Does what the return value of a call function asks for.

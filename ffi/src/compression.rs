@@ -8,10 +8,9 @@
 //! A library that was built without compression has this function too, and it returns
 //! EMCP_E_UNSUPPORTED.
 
-use crate::failure::Failure;
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
-use crate::status::{EMCP_E_UNSUPPORTED, EMCP_OK};
+use crate::status::EMCP_OK;
 
 /// Takes offers of clients to compress messages (permessage-deflate, RFC 7692), or with 0 does not,
 /// which is the default. At any time; open WebSockets stay as they are.
@@ -30,12 +29,7 @@ pub unsafe extern "C" fn emcp_set_websocket_compression(server: *mut emcp_server
     guard_status(|| {
         // SAFETY: the header obliges the caller to keep the server alive.
         let server = unsafe { self::server(server)? };
-        server.core.set_websocket_compression(on != 0).map_err(missing)?;
+        server.core.set_websocket_compression(on != 0)?;
         Ok(EMCP_OK)
     })
-}
-
-/// It fails for no other reason.
-fn missing(error: emcp_core::Error) -> Failure {
-    Failure::new(EMCP_E_UNSUPPORTED, error.to_string())
 }

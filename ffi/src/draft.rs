@@ -1,11 +1,15 @@
 //! A result while the host puts it together, within the bytes that it may take.
 
+use std::borrow::Cow;
+use std::hint::black_box;
+
 use emcp_core::{
     CallKind, CallResult, CompletionResult, Content, PromptResult, ReadResult, Role, ToolResult,
 };
 
 use crate::failure::{Failure, Result};
 use crate::status::EMCP_E_LIMIT;
+use crate::text::reserved;
 
 /// What a piece takes besides its own text: names of members, quotes, braces. Not below what the
 /// core counts, so that a result which fits here fits there.
@@ -13,6 +17,13 @@ const PIECE_BYTES: usize = 64;
 
 /// What the note about missing rows takes besides its cursor: its words, two numbers, its block.
 const NOTE_BYTES: usize = 192;
+
+/// Up to here memory counts as there: the default of `max_result_bytes`.
+const ORDINARY_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often a result is in memory at once: as the host has put it, with its escapes, in the answer,
+/// and on its way to the client.
+const COPIES: usize = 4;
 
 /// Counts as it grows: asking the core for the size after each piece would take time that grows
 /// with the square of their number.
@@ -50,6 +61,13 @@ impl Draft {
             meta_bytes: 0,
             has_text: false,
         }
+    }
+
+    /// Text in which what is not UTF-8 has become U+FFFD. That copies, so it must fit as it is.
+    pub(crate) fn repaired<'a>(&self, text: &'a [u8]) -> Result<Cow<'a, str>> {
+        let content_bytes = self.content_bytes.saturating_add(text.len());
+        self.check(content_bytes, self.structured_bytes, self.meta_bytes)?;
+        Ok(String::from_utf8_lossy(text))
     }
 
     /// Appends a block of about `bytes` bytes; it is made only if there is room for it. In a
@@ -96,7 +114,7 @@ impl Draft {
             return self.push(json.len(), || Ok(Content::text(json)));
         };
         let copies = if self.has_text { 1 } else { 2 };
-        let structured_bytes = copies * json.len().saturating_add(PIECE_BYTES);
+        let structured_bytes = json.len().saturating_add(PIECE_BYTES).saturating_mul(copies);
         check(self.limit, self.content_bytes, structured_bytes, self.meta_bytes)?;
         result.set_structured(json)?;
         self.structured_bytes = structured_bytes;
@@ -194,10 +212,22 @@ impl Draft {
 fn check(limit: usize, content: usize, structured: usize, meta: usize) -> Result<()> {
     let bytes = content.saturating_add(structured).saturating_add(meta);
     if bytes <= limit {
-        return Ok(());
+        return check_memory(bytes);
     }
     let text = format!("the result would be {bytes} bytes, limit is {limit}");
     Err(Failure::new(EMCP_E_LIMIT, text))
+}
+
+/// A result that a host has allowed to be huge is taken only where there is memory for it, as it is
+/// and written down: later there is nobody left to tell.
+fn check_memory(bytes: usize) -> Result<()> {
+    if bytes <= ORDINARY_BYTES {
+        return Ok(());
+    }
+    let room = reserved::<u8>("the result", bytes.saturating_mul(COPIES))?;
+    // Nothing is written to it, so the optimiser would leave it out.
+    black_box(room.as_ptr());
+    Ok(())
 }
 
 fn only(text: &str) -> Failure {

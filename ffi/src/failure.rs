@@ -5,6 +5,7 @@ use emcp_core::Error;
 use crate::status::{
     EMCP_E_BUSY, EMCP_E_CANCELED, EMCP_E_CAPABILITY, EMCP_E_DENIED, EMCP_E_EXISTS, EMCP_E_INVALID,
     EMCP_E_IO, EMCP_E_LIMIT, EMCP_E_NOT_FOUND, EMCP_E_REFUSED, EMCP_E_STATE, EMCP_E_TIMEDOUT,
+    EMCP_E_UNSUPPORTED,
 };
 
 /// What functions of this crate return before the border turns it into a number.
@@ -43,6 +44,7 @@ impl From<Error> for Failure {
             Error::Refused(_) => EMCP_E_REFUSED,
             Error::Denied { .. } => EMCP_E_DENIED,
             Error::TimedOut(_) => EMCP_E_TIMEDOUT,
+            Error::Unsupported(_) => EMCP_E_UNSUPPORTED,
             Error::Io(_) => EMCP_E_IO,
             // The enum may grow; a kind without a number of its own is still the host's to mend.
             _ => EMCP_E_INVALID,

@@ -35,7 +35,7 @@ use crate::call_state::{call, emcp_call};
 use crate::failure::{Failure, Result};
 use crate::guard::{guard, guard_status, lock, report};
 use crate::status::{EMCP_E_NOT_FOUND, EMCP_NEED_INPUT, EMCP_OK};
-use crate::text::{data, emcp_str, repaired, required};
+use crate::text::{data, emcp_str, prose, required};
 
 /// The user has filled in the form, or agreed to open the page.
 pub const EMCP_ANSWER_ACCEPT: i32 = 1;
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn emcp_need_form(
     // pointer that can be written, or NULL.
     unsafe {
         need(call, key, answer, || {
-            let message = repaired(message).ok_or_else(|| Failure::invalid("message is NULL"))?;
+            let message = prose("message", message)?;
             Ok(Question::form(&message, required("schema", schema)?)?)
         })
     }
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn emcp_need_url(
     // SAFETY: as in `emcp_need_form`.
     unsafe {
         need(call, key, answer, || {
-            let message = repaired(message).ok_or_else(|| Failure::invalid("message is NULL"))?;
+            let message = prose("message", message)?;
             Ok(Question::url(&message, required("url", url)?)?)
         })
     }

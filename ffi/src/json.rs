@@ -215,7 +215,7 @@ pub unsafe extern "C" fn emcp_json_text(json: *mut emcp_json, out: *mut emcp_str
             return Err(Failure::invalid("out is NULL"));
         }
         let text = writer.finish()?;
-        let text = call.own_text(text);
+        let text = call.own_text(text)?;
         // SAFETY: not NULL; the header obliges the caller to pass a pointer that can be written.
         unsafe { out.write(text) };
         Ok(EMCP_OK)

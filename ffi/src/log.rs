@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
 use crate::status::{EMCP_E_CANCELED, EMCP_OK};
-use crate::text::{bytes, repaired};
+use crate::text::{bytes, check_string, repaired};
 
 /// For developers.
 pub const EMCP_LOG_DEBUG: i32 = 0;
@@ -49,7 +49,8 @@ pub unsafe extern "C" fn emcp_call_log(
         let level = self::level(level)?;
         call.check_open()?;
         // SAFETY: the header obliges the caller to pass a string or NULL, and `len` bytes.
-        let (logger, json) = unsafe { (repaired(logger), bytes("json", json, len)?) };
+        let (logger, json) = unsafe { (repaired("logger", logger)?, bytes("json", json, len)?) };
+        check_string("json", json.len())?;
         let json = String::from_utf8_lossy(json);
         if call.handle.log(level, logger.as_deref(), &json) {
             return Ok(EMCP_OK);
@@ -75,7 +76,8 @@ pub unsafe extern "C" fn emcp_notify_log(
         let server = unsafe { self::server(server)? };
         let level = self::level(level)?;
         // SAFETY: the header obliges the caller to pass a string or NULL, and `len` bytes.
-        let (logger, json) = unsafe { (repaired(logger), bytes("json", json, len)?) };
+        let (logger, json) = unsafe { (repaired("logger", logger)?, bytes("json", json, len)?) };
+        check_string("json", json.len())?;
         server.core.log(level, logger.as_deref(), &String::from_utf8_lossy(json));
         Ok(EMCP_OK)
     })

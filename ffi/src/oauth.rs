@@ -14,6 +14,9 @@
 //! `principal` of emcp_who is issuer and subject with a blank between them, which is the name of no
 //! key: "https://login.example ann". Without a subject it is the client:
 //! "https://login.example#client cron".
+//!
+//! A library that was built without tokens has these functions too, and each returns
+//! EMCP_E_UNSUPPORTED.
 
 use std::ffi::c_char;
 use std::time::Duration;
@@ -92,7 +95,7 @@ unsafe impl Sized32 for emcp_oauth {}
 /// compared with keys, nor is `check_key` asked about it.
 ///
 /// Returns EMCP_OK; EMCP_E_INVALID, EMCP_E_EXISTS or EMCP_E_LIMIT for a wrong member;
-/// EMCP_E_STATE when the library was built without tokens; EMCP_E_ABI.   Since 0.1
+/// EMCP_E_ABI; EMCP_E_UNSUPPORTED.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_oauth_set(server: *mut emcp_server, oauth: *const emcp_oauth) -> i32 {
     guard_status(|| {
@@ -120,8 +123,8 @@ pub unsafe extern "C" fn emcp_oauth_set(server: *mut emcp_server, oauth: *const 
 ///
 /// Returns how many keys are trusted; EMCP_E_INVALID when the text is no set, larger than 256 KiB,
 /// has keys and none that can be used, or NULL could mean several issuers; EMCP_E_NOT_FOUND for an
-/// issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it. Nothing changes
-/// then.   Since 0.1
+/// issuer that emcp_oauth_set() has not named; EMCP_E_STATE before it; EMCP_E_UNSUPPORTED. Nothing
+/// changes then.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_oauth_jwks(
     server: *mut emcp_server,

@@ -8,7 +8,7 @@ use emcp_core::ParsedRequest;
 use crate::callback::{User, callback};
 use crate::failure::{Failure, Result};
 use crate::sized::{Sized32, take};
-use crate::text::{bytes, emcp_str, json};
+use crate::text::{bytes, check_string, emcp_str, json, reserved};
 
 /// No browser can have sent the request, for example because it came to the program itself through a
 /// Unix socket: Host is not checked.
@@ -97,10 +97,15 @@ impl<'a> Taken<'a> {
         }
         let fields = match raw.header_count {
             0 => &[],
+            count if count > isize::MAX as usize / size_of::<emcp_header>() => {
+                return Err(Failure::invalid(format!(
+                    "{count} headers are more than memory holds"
+                )));
+            }
             // SAFETY: not NULL; our caller vouches for `header_count` of them.
             count => unsafe { slice::from_raw_parts(raw.headers, count) },
         };
-        let mut headers = Vec::with_capacity(fields.len());
+        let mut headers = reserved("headers", fields.len())?;
         for field in fields {
             // SAFETY: passed on to our caller.
             let value = unsafe { bytes("header value", field.value.p, field.value.n)? };
@@ -124,12 +129,12 @@ impl<'a> Taken<'a> {
                 target: text("target", raw.target)?,
                 version: text("http_version", raw.http_version)?,
                 headers: &self.headers,
-                remote: text("remote_addr", raw.remote_addr)?,
+                remote: short("remote_addr", raw.remote_addr)?,
                 is_local: raw.flags & EMCP_R_LOCAL != 0,
-                principal: text("principal", raw.principal)?,
+                principal: short("principal", raw.principal)?,
                 scopes: match raw.scopes.p.is_null() {
                     true => None,
-                    false => Some(text("scopes", raw.scopes)?),
+                    false => Some(short("scopes", raw.scopes)?),
                 },
             })
         }
@@ -156,6 +161,16 @@ pub(crate) fn ready(
         // SAFETY: the header obliges the host to pass a function of this type.
         callback(|| unsafe { function(user.pointer()) });
     }))
+}
+
+/// A text that the core copies as it is; it measures all others itself.
+///
+/// # Safety
+/// As for [`text`].
+unsafe fn short<'a>(what: &str, view: emcp_str) -> Result<&'a str> {
+    check_string(what, view.n)?;
+    // SAFETY: passed on to our caller.
+    unsafe { text(what, view) }
 }
 
 /// # Safety

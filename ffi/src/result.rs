@@ -21,7 +21,7 @@ use crate::call_state::{call, emcp_call};
 use crate::draft::base64_bytes;
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
-use crate::text::{bytes, data, json, optional, repaired, required};
+use crate::text::{bytes, data, json, optional, prose, reason, repaired, required};
 
 /// Appends text for the model. What is not UTF-8 in it becomes U+FFFD. `len` may be EMCP_NUL.
 /// Since 0.1
@@ -35,8 +35,11 @@ pub unsafe extern "C" fn emcp_put_text(
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass `len` bytes or a string.
-        let text = String::from_utf8_lossy(unsafe { bytes("text", text, len)? });
-        call.put(|draft| draft.push(text.len(), || Ok(Content::text(text))))
+        let text = unsafe { bytes("text", text, len)? };
+        call.put(|draft| {
+            let text = draft.repaired(text)?;
+            draft.push(text.len(), || Ok(Content::text(text)))
+        })
     })
 }
 
@@ -153,7 +156,7 @@ pub unsafe extern "C" fn emcp_put_description(call: *mut emcp_call, text: *const
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let text = unsafe { repaired(text) }.ok_or_else(|| Failure::invalid("text is NULL"))?;
+        let text = unsafe { prose("text", text)? };
         call.put(|draft| draft.set_description(&text))
     })
 }
@@ -168,7 +171,7 @@ pub unsafe extern "C" fn emcp_put_value(call: *mut emcp_call, value: *const c_ch
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let value = unsafe { repaired(value) }.ok_or_else(|| Failure::invalid("value is NULL"))?;
+        let value = unsafe { prose("value", value)? };
         call.put(|draft| draft.push_value(&value))
     })
 }
@@ -198,7 +201,9 @@ pub unsafe extern "C" fn emcp_put_link(
         // SAFETY: the header obliges the caller to pass strings or NULL.
         let (uri, name) = unsafe { (required("uri", uri)?, required("name", name)?) };
         // SAFETY: as above.
-        let (mime, description) = unsafe { (optional("mime", mime)?, repaired(description)) };
+        let mime = unsafe { optional("mime", mime)? };
+        // SAFETY: as above.
+        let description = unsafe { repaired("description", description)? };
         let bytes = uri.len()
             + name.len()
             + mime.map_or(0, str::len)
@@ -224,9 +229,12 @@ pub unsafe extern "C" fn emcp_put_resource_text(
         // SAFETY: the header obliges the caller to pass strings or NULL.
         let (uri, mime) = unsafe { (required("uri", uri)?, optional("mime", mime)?) };
         // SAFETY: the header obliges the caller to pass `len` bytes or a string.
-        let text = String::from_utf8_lossy(unsafe { bytes("text", text, len)? });
-        let bytes = uri.len() + mime.map_or(0, str::len) + text.len();
-        call.put(|draft| draft.push(bytes, || Content::resource_text(uri, mime, text)))
+        let text = unsafe { bytes("text", text, len)? };
+        call.put(|draft| {
+            let text = draft.repaired(text)?;
+            let bytes = uri.len() + mime.map_or(0, str::len) + text.len();
+            draft.push(bytes, || Content::resource_text(uri, mime, text))
+        })
     })
 }
 
@@ -300,7 +308,7 @@ pub unsafe extern "C" fn emcp_put_truncated(
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let cursor = unsafe { repaired(cursor) };
+        let cursor = unsafe { repaired("cursor", cursor)? };
         call.put(|draft| draft.set_truncated(shown, total, cursor.as_deref()))
     })
 }
@@ -322,14 +330,17 @@ pub unsafe extern "C" fn emcp_finish(call: *mut emcp_call) -> i32 {
 /// Answers the call with a failure: say what went wrong and what to try instead. The model sees it
 /// when a tool was called; otherwise it is a JSON-RPC error. What was put is dropped. Only once.
 ///
-/// Returns as emcp_finish(); EMCP_E_INVALID when `text` is NULL.   Since 0.1
+/// The call fails whatever `text` is: NULL, as from a program without memory, becomes a few words,
+/// and what is beyond 4 MiB is cut off.
+///
+/// Returns as emcp_finish().   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_fail(call: *mut emcp_call, text: *const c_char) -> i32 {
     guard_status(|| {
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let text = unsafe { repaired(text) }.ok_or_else(|| Failure::invalid("text is NULL"))?;
+        let text = unsafe { reason(text) };
         call.answer(|call, _| call.fail(text))
     })
 }
@@ -357,8 +368,10 @@ pub unsafe extern "C" fn emcp_fail_not_found(call: *mut emcp_call) -> i32 {
 /// their place, but for -32021, a missing capability. Codes of your own lie outside -32768 to
 /// -32000.
 ///
-/// Returns as emcp_finish(); EMCP_E_INVALID when `message` is NULL or `data_json` not JSON: the
-/// call can still be answered then.   Since 0.1
+/// The message is taken as emcp_fail() takes its text.
+///
+/// Returns as emcp_finish(); EMCP_E_INVALID when `data_json` is not JSON, EMCP_E_LIMIT when it is
+/// above 4 MiB: the call can still be answered then.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_fail_rpc(
     call: *mut emcp_call,
@@ -370,8 +383,7 @@ pub unsafe extern "C" fn emcp_fail_rpc(
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let message = unsafe { repaired(message) };
-        let message = message.ok_or_else(|| Failure::invalid("message is NULL"))?;
+        let message = unsafe { reason(message) };
         // SAFETY: as above.
         let data = unsafe { optional("data_json", data_json)? }.map(one_line).transpose()?;
         call.answer(|call, _| call.fail_rpc(code, &message, data.as_deref()))

@@ -7,10 +7,9 @@
 use std::ffi::c_char;
 
 use crate::call_state::{call, emcp_call};
-use crate::failure::Failure;
 use crate::guard::guard_status;
 use crate::status::EMCP_OK;
-use crate::text::repaired;
+use crate::text::prose;
 
 /// Makes a task of the call, for a tool that finds out while it runs that it will take long, also
 /// after it has asked something. Set EMCP_F_TASKS when no tool has EMCP_T_LONG.
@@ -39,7 +38,7 @@ pub unsafe extern "C" fn emcp_task_status(call: *mut emcp_call, text: *const c_c
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass a string or NULL.
-        let text = unsafe { repaired(text) }.ok_or_else(|| Failure::invalid("text is NULL"))?;
+        let text = unsafe { prose("text", text)? };
         call.handle.set_task_status(&text);
         Ok(EMCP_OK)
     })

@@ -7,6 +7,7 @@ use std::str;
 
 use crate::failure::{Failure, Result};
 use crate::guard::guard;
+use crate::status::EMCP_E_LIMIT;
 
 /// Borrowed UTF-8: `n` bytes at `p`, not NUL-terminated unless a function says so. `p` is never
 /// NULL in what emcp hands out.
@@ -43,6 +44,10 @@ pub unsafe extern "C" fn emcp_str_of(text: *const c_char) -> emcp_str {
 /// EMCP_NUL of the header.
 pub(crate) const NUL: usize = usize::MAX;
 
+/// Bytes of one name, description, schema or other text that ends with a NUL. 4 MiB, as a result by
+/// default: a pointer to something else must not make the daemon copy all of it.
+const STRING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// A text that must be there and be UTF-8; `what` names it in the error.
 ///
 /// # Safety
@@ -63,6 +68,7 @@ pub(crate) unsafe fn optional<'a>(what: &str, text: *const c_char) -> Result<Opt
     }
     // SAFETY: not NULL, the rest is passed on to our caller.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    check_string(what, bytes.len())?;
     utf8(what, bytes).map(Some)
 }
 
@@ -70,12 +76,39 @@ pub(crate) unsafe fn optional<'a>(what: &str, text: *const c_char) -> Result<Opt
 ///
 /// # Safety
 /// As for [`required`].
-pub(crate) unsafe fn repaired<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
+pub(crate) unsafe fn repaired<'a>(what: &str, text: *const c_char) -> Result<Option<Cow<'a, str>>> {
     if text.is_null() {
-        return None;
+        return Ok(None);
     }
     // SAFETY: not NULL, the rest is passed on to our caller.
-    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy())
+    let text = unsafe { CStr::from_ptr(text) };
+    // Before the repair, which copies.
+    check_string(what, text.count_bytes())?;
+    Ok(Some(text.to_string_lossy()))
+}
+
+/// Like [`repaired`] for text that must be there.
+///
+/// # Safety
+/// As for [`required`].
+pub(crate) unsafe fn prose<'a>(what: &str, text: *const c_char) -> Result<Cow<'a, str>> {
+    // SAFETY: passed on to our caller.
+    let text = unsafe { repaired(what, text)? };
+    text.ok_or_else(|| Failure::invalid(format!("{what} is NULL")))
+}
+
+/// Like [`prose`] for what ends a call, which must not fail because a text is too long or, where the
+/// host has no memory for it, missing.
+///
+/// # Safety
+/// As for [`required`].
+pub(crate) unsafe fn reason<'a>(text: *const c_char) -> Cow<'a, str> {
+    if text.is_null() {
+        return "no reason was given".into();
+    }
+    // SAFETY: not NULL, the rest is passed on to our caller.
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(STRING_BYTES_MAX)])
 }
 
 /// `len` bytes, or up to the NUL when `len` is `EMCP_NUL`.
@@ -107,6 +140,36 @@ pub(crate) unsafe fn data<'a>(what: &str, data: *const c_void, len: usize) -> Re
     }
     // SAFETY: passed on to our caller.
     unsafe { bytes(what, data.cast(), len) }
+}
+
+/// A copy of bytes whose number nothing else bounds.
+///
+/// # Errors
+/// `EMCP_E_LIMIT` when there is no memory for it.
+pub(crate) fn copied(what: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = reserved(what, bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// An empty vector with room for `len` elements.
+///
+/// # Errors
+/// `EMCP_E_LIMIT` when there is no memory for it.
+pub(crate) fn reserved<T>(what: &str, len: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(len)
+        .map_err(|_| Failure::new(EMCP_E_LIMIT, format!("no memory for {what}: {len}")))?;
+    Ok(room)
+}
+
+/// # Errors
+/// `EMCP_E_LIMIT` for a text that is longer than any that makes sense.
+pub(crate) fn check_string(what: &str, len: usize) -> Result<()> {
+    if len <= STRING_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Failure::new(EMCP_E_LIMIT, format!("{what} is {len} bytes, limit is {STRING_BYTES_MAX}")))
 }
 
 /// Room of the host's for up to `needed` bytes, cleared: a slice must hold numbers that were set.
@@ -180,9 +243,31 @@ mod tests {
         // SAFETY: a string.
         unsafe {
             assert!(required("name", bad).is_err());
-            assert_eq!(repaired(bad).unwrap(), "a\u{fffd}");
+            assert_eq!(prose("text", bad).unwrap(), "a\u{fffd}");
             assert!(data("data", bad.cast(), NUL).is_err());
         }
+    }
+
+    #[test]
+    fn long_strings_are_refused_and_long_reasons_cut() {
+        let long = std::ffi::CString::new(vec![b'x'; STRING_BYTES_MAX + 1]).unwrap();
+        let short = &long.as_c_str()[1..];
+        let status = |failure: Failure| failure.status;
+        // SAFETY: strings.
+        unsafe {
+            assert_eq!(required("name", short.as_ptr()).unwrap().len(), STRING_BYTES_MAX);
+            assert_eq!(required("name", long.as_ptr()).map_err(status), Err(EMCP_E_LIMIT));
+            assert_eq!(prose("text", long.as_ptr()).map_err(status), Err(EMCP_E_LIMIT));
+            assert_eq!(reason(long.as_ptr()).len(), STRING_BYTES_MAX);
+            assert_eq!(reason(std::ptr::null()), "no reason was given");
+        }
+    }
+
+    #[test]
+    fn what_memory_cannot_hold_is_a_limit() {
+        let failure = reserved::<u64>("headers", usize::MAX / 8).unwrap_err();
+        assert_eq!(failure.status, EMCP_E_LIMIT);
+        assert_eq!(copied("prefix", b"ab").unwrap(), b"ab");
     }
 
     #[test]

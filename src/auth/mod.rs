@@ -207,7 +207,7 @@ impl Auth {
     /// Takes tokens as `oauth` says from here on, `None`: none any more. `name` is the server's.
     ///
     /// # Errors
-    /// [`Error::State`] in a build that knows no tokens.
+    /// [`Error::Unsupported`] in a build that knows no tokens.
     pub(crate) fn set_oauth(&self, oauth: Option<OAuth>, name: &str) -> Result<()> {
         let is_any = oauth.is_some();
         self.tokens.set(oauth, (name, &self.path))?;
@@ -219,7 +219,7 @@ impl Auth {
     /// Puts the keys in `text` in the place of those of `issuer`, `None`: of the only one.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::State`] and [`Error::Config`]; nothing changes then.
+    /// As [`Tokens::set_keys`]; nothing changes then.
     pub(crate) fn set_jwks(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
         let report = self.tokens.set_keys(issuer, text)?;
         let issuer = issuer.map(|issuer| format!(" of {issuer}")).unwrap_or_default();
@@ -404,10 +404,10 @@ impl Auth {
     /// Has `channel` end when the key or token that has opened it lets nobody in any more.
     pub(crate) fn watch(&self, pass: &Arc<Pass>, channel: Weak<dyn Channel>) {
         self.channels.add(pass.clone(), channel);
-        let rest = pass.rest(SystemTime::now()).unwrap_or(LOOK_TIME);
-        let rest = if lock(&self.state).file.is_some() { rest.min(FILE_TIME) } else { rest };
+        let longest = self.longest_rest();
+        let rest = pass.rest(SystemTime::now()).unwrap_or(longest);
         // What is due earlier stays.
-        self.alarm.set_by(rest);
+        self.alarm.set_by(rest.min(longest));
     }
 
     /// Looks at the file and ends channels. Runs on the I/O thread.
@@ -418,11 +418,14 @@ impl Auth {
 
     /// Ends the channels whose keys or tokens are not valid any more.
     fn sweep(&self) {
-        let is_watching = lock(&self.state).file.is_some();
-        let longest = if is_watching { FILE_TIME } else { LOOK_TIME };
-        if let Some(rest) = self.channels.sweep(SystemTime::now(), longest) {
+        if let Some(rest) = self.channels.sweep(SystemTime::now(), self.longest_rest()) {
             self.alarm.set_by(rest);
         }
+    }
+
+    /// How long open channels are left alone at most.
+    fn longest_rest(&self) -> Duration {
+        if lock(&self.state).file.is_some() { FILE_TIME } else { LOOK_TIME }
     }
 
     /// The keys as they are at this moment.

@@ -153,3 +153,20 @@ fn the_log_names_address_and_key_once_a_second_for_each_machine() {
         .map(|from| format!("auth: {from}: refused, expired key \"old\""));
     assert_eq!(*lock(&lines), expected);
 }
+
+/// The clock of the machine may be set forward while nothing comes in.
+#[test]
+fn a_channel_whose_key_ends_in_years_is_looked_at_every_minute() {
+    struct Open;
+    impl Channel for Open {
+        fn end(&self) {}
+    }
+    let env = Env::new(Limits::default());
+    let auth = Auth::new(&env, &Options::default());
+    let key = key("ann", SECRET).expires("2200-01-01T00:00:00Z").unwrap();
+    let channel: Arc<dyn Channel> = Arc::new(Open);
+    auth.watch(&key.pass(), Arc::downgrade(&channel));
+    let ticking = std::pin::pin!(env.clock.clone().run());
+    async_io::block_on(futures_lite::future::poll_once(ticking));
+    assert!(env.clock.rest().is_some_and(|rest| rest <= LOOK_TIME));
+}

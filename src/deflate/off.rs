@@ -25,7 +25,7 @@ impl Compression {
     }
 
     /// # Errors
-    /// [`Error::State`] when it should be on.
+    /// [`Error::Unsupported`] when it should be on.
     pub(crate) fn set(&self, is_on: bool, env: &Env) -> Result<()> {
         if !is_on {
             return Ok(());
@@ -33,7 +33,7 @@ impl Compression {
         let how = "build emcp with the cargo feature deflate, or make FEATURES=deflate";
         let text = format!("WebSocket compression is not built in: {how}");
         env.log(Level::Warning, "websocket", format_args!("{text}"));
-        Err(Error::State(text))
+        Err(Error::Unsupported(text))
     }
 
     pub(crate) fn agree(&self, _: &Head) -> Option<Agreed> {

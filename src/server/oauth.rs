@@ -18,7 +18,7 @@ impl Server {
     /// base64url between dots, is not compared with keys.
     ///
     /// # Errors
-    /// [`Error::State`](crate::Error::State) in a build without the feature `jwt`.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) in a build without the feature `jwt`.
     pub fn set_oauth(&self, oauth: Option<OAuth>) -> Result<()> {
         self.core.auth.set_oauth(oauth, self.core.identity.name())
     }
@@ -38,6 +38,7 @@ impl Server {
     /// [`Server::set_oauth`] has not named, [`Error::State`](crate::Error::State) when it has named
     /// none; [`Error::Config`](crate::Error::Config) when the text is no set, larger than 256 KiB,
     /// or has keys and none that can be used. The old keys stay.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) as there.
     pub fn set_jwks(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
         self.core.auth.set_jwks(issuer, text)
     }

@@ -1,7 +1,7 @@
 //! All live sessions: found by id, expired when idle, evicted when there are too many.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -16,12 +16,21 @@ use crate::error::Result;
 use crate::random::random;
 use crate::sync::lock;
 
+/// When the clock is as late as this, the process has stood still: stopped, frozen or starved.
+/// Clients may have sent what nobody has read yet, so sessions get as much time again, once.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// The sessions of one server.
 pub(crate) struct SessionStore {
     env: Arc<Env>,
     live: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     /// Fires when the first idle session may have expired.
     expiry: Alarm,
+    /// When it should, on the same clock.
+    expiry_ms: AtomicU64,
+    /// It was late the last time. Where it always is, in a host that comes by seldom, sessions expire
+    /// all the same.
+    was_late: AtomicBool,
 }
 
 impl SessionStore {
@@ -34,7 +43,13 @@ impl SessionStore {
                     store.expire();
                 }
             });
-            SessionStore { env, live: Mutex::default(), expiry }
+            SessionStore {
+                env,
+                live: Mutex::default(),
+                expiry,
+                expiry_ms: AtomicU64::new(0),
+                was_late: AtomicBool::new(false),
+            }
         })
     }
 
@@ -64,7 +79,7 @@ impl SessionStore {
             let evicted = self.make_room(&mut live, session);
             live.insert(session.id.clone(), session.clone());
             if live.len() == 1 {
-                self.expiry.set(self.env.limits.session_idle_time);
+                self.expire_after(self.env.limits.session_idle_time);
             }
             evicted
         };
@@ -133,9 +148,18 @@ impl SessionStore {
     }
 
     fn expire(&self) {
+        self.expire_at(self.env.clock.now_ms());
+    }
+
+    fn expire_at(&self, now: u64) {
         let idle_ms =
             u64::try_from(self.env.limits.session_idle_time.as_millis()).unwrap_or(u64::MAX);
-        let now = self.env.clock.now_ms();
+        let late = Duration::from_millis(now.saturating_sub(self.expiry_ms.load(Relaxed)));
+        let is_late = late > STANDSTILL && !self.was_late.load(Relaxed);
+        self.was_late.store(is_late, Relaxed);
+        if is_late {
+            return self.expire_after(STANDSTILL);
+        }
         let mut expired = Vec::new();
         let mut next: Option<u64> = None;
         lock(&self.live).retain(|_, session| {
@@ -149,12 +173,18 @@ impl SessionStore {
             true
         });
         if let Some(next) = next {
-            self.expiry.set(Duration::from_millis(next.saturating_sub(now)));
+            self.expire_after(Duration::from_millis(next.saturating_sub(now)));
         }
         for session in expired {
             self.env.counters.sessions_expired.up();
             self.finish(&session, Close::Session);
         }
+    }
+
+    fn expire_after(&self, time: Duration) {
+        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.expiry_ms.store(self.env.clock.now_ms().saturating_add(time_ms), Relaxed);
+        self.expiry.set(time);
     }
 }
 
@@ -208,6 +238,17 @@ mod tests {
         store.expire();
         assert!(store.find(&session.id, None).is_none());
         assert_eq!(env.counters.sessions_expired.value(), 1);
+    }
+
+    #[test]
+    fn who_could_not_be_heard_gets_a_little_time() {
+        let (store, env) = store(2);
+        let session = open(&store, &env);
+        let late_ms = STANDSTILL.as_millis() as u64 * 10;
+        store.expire_at(late_ms);
+        assert!(store.find(&session.id, None).is_some());
+        store.expire_at(2 * late_ms);
+        assert!(store.find(&session.id, None).is_none(), "but not twice");
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub(crate) struct Task {
 }
 
 struct State {
-    updated: SystemTime,
+    /// When it changed last. Of the same clock as `begun`: an order of ends must not change.
+    updated: Instant,
     message: Option<String>,
     end: Option<End>,
 }
@@ -168,7 +169,7 @@ impl Task {
 
     /// Notes a change and tells those who watch.
     pub(crate) fn changed(self: &Arc<Self>) {
-        lock(&self.state).updated = SystemTime::now();
+        lock(&self.state).updated = Instant::now();
         let watchers: Vec<_> = lock(&self.watchers).iter().filter_map(Weak::upgrade).collect();
         // Told outside the lock: a watcher may answer its client and go.
         watchers.iter().for_each(|watcher| watcher.task_changed(self));
@@ -189,7 +190,7 @@ impl Task {
     }
 
     /// What is needed to choose which ended task goes: when it ended and what its end takes.
-    fn burden(&self) -> Option<(SystemTime, usize)> {
+    fn burden(&self) -> Option<(Instant, usize)> {
         let state = lock(&self.state);
         state.end.as_ref().map(|end| (state.updated, end.bytes()))
     }
@@ -204,6 +205,8 @@ impl Task {
             let state = lock(&self.state);
             (state.updated, state.message.clone())
         };
+        // Never before its creation, wherever the clock on the wall was set to meanwhile.
+        let updated = self.created + updated.saturating_duration_since(self.begun);
         // The names of the two times were changed when tasks became an extension.
         let (ttl, poll) = match self.is_modern {
             true => ("ttlMs", "pollIntervalMs"),

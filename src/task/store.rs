@@ -54,17 +54,17 @@ impl TaskStore {
         time: Duration,
     ) -> Result<Arc<Task>> {
         let limits = &self.env.limits;
-        let created = SystemTime::now();
+        let begun = Instant::now();
         let task = Arc::new(Task {
             id: URL_SAFE_NO_PAD.encode(random::<16>()?).into(),
             principal,
             is_modern,
-            created,
-            begun: Instant::now(),
+            created: SystemTime::now(),
+            begun,
             ttl: time.saturating_add(limits.task_ttl),
             poll: limits.task_poll,
             work,
-            state: Mutex::new(State { updated: created, message: None, end: None }),
+            state: Mutex::new(State { updated: begun, message: None, end: None }),
             watchers: Mutex::default(),
             store: self.own.clone(),
         });
@@ -150,7 +150,7 @@ fn make_room(
     count_max: usize,
     bytes_max: usize,
 ) -> usize {
-    let mut ended: Vec<(SystemTime, Box<str>, usize)> = Vec::new();
+    let mut ended: Vec<(Instant, Box<str>, usize)> = Vec::new();
     for task in tasks.values() {
         if let Some((at, bytes)) = task.burden() {
             ended.push((at, task.id.clone(), bytes));

@@ -2,7 +2,8 @@
 run.py CLIENTS RMCP SYSMOND HOST [NAME...].
 
 CLIENTS is the folder that install.sh filled, RMCP the Rust SDK's client, SYSMOND and HOST are the
-servers. NAMEs pick clients; without them all run.
+servers. NAMEs pick clients; without them all run. FEATURES in the environment names what the
+library was built with; without it that is everything.
 """
 
 import os
@@ -26,8 +27,19 @@ CLIENTS_AT_ONCE = 3
 # A client needs about 10 seconds, under valgrind 20; the rest is for busy machines.
 SECONDS_MAX = 90
 
+# To say that something is not built in.
+REFUSAL_SECONDS_MAX = 30
+
 # The exit status with which a client says that its program is not on this machine.
 SKIPPED = 77
+
+# What a client needs of the library, and an option that sysmond refuses where it is not built in.
+NEEDS = {
+    "tls": ("tls", ["--tls-cert", "/dev/null", "--tls-key", "/dev/null"]),
+    "websockets-deflate": ("deflate", ["--websocket-compression"]),
+    "oauth-ts-sdk-1": ("jwt", ["--oauth-issuer", "http://127.0.0.1:9", "--jwks", "/dev/null"]),
+    "oauth-ts-sdk-2": ("jwt", ["--oauth-issuer", "http://127.0.0.1:9", "--jwks", "/dev/null"]),
+}
 
 # Leaks and errors become an exit status, which the check of the shutdown sees.
 VALGRIND = (
@@ -83,7 +95,7 @@ def main(clients, rmcp, sysmond, host, *names):
             pairs.append(watched)
         with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
             picked = pick(commands, names).items()
-            for outcome in pool.map(lambda item: run_client(clients, *item), picked):
+            for outcome in pool.map(lambda item: run_or_skip(clients, sysmond, *item), picked):
                 outcome.print()
                 outcomes.append(outcome)
         for outcome in [outcome for pair in pairs for outcome in pair.stop()]:
@@ -204,6 +216,23 @@ def pick(commands, names):
     if unknown:
         sys.exit(f"no such client: {', '.join(sorted(unknown))}; there are {', '.join(commands)}")
     return {name: commands[name] for name in names} if names else commands
+
+
+def run_or_skip(clients, sysmond, name, command):
+    feature, options = NEEDS.get(name, (None, []))
+    built = os.environ.get("FEATURES")
+    if feature is None or built is None or feature in built.split():
+        return run_client(clients, name, command)
+    # Left out on purpose: then sysmond must say so, and how to change it.
+    refusing = [sysmond, "--listen", "127.0.0.1:0", *options]
+    try:
+        done = subprocess.run(refusing, capture_output=True, text=True, timeout=REFUSAL_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        return Outcome(name, "FAILED", f"  sysmond starts with {options} without {feature}")
+    if done.returncode == 0 or f"FEATURES={feature}" not in done.stderr:
+        said = f"{done.stdout}{done.stderr}  exit status {done.returncode}"
+        return Outcome(name, "FAILED", f"{said} of a library without {feature}")
+    return Outcome(name, "skip", f"the library was built without {feature}, and sysmond says so")
 
 
 def run_client(clients, name, command):

@@ -31,7 +31,10 @@ TCP = ("--listen", "127.0.0.1:0")
 TLS = ("--cert", "{cert}", "--key", "{key}")
 
 UNIX_HAS_NO_HOST = {"foreign_host": "no browser reaches a Unix socket: Host is not checked there"}
-OWN_FRAMES = {"frames_that_close_a_socket": "the server speaks WebSocket by itself, emcp only MCP"}
+OWN_FRAMES = {
+    "frames_that_close_a_socket": "the server speaks WebSocket by itself, emcp only MCP",
+    "a_websocket_without_a_key_is_challenged": "emcp_peer_open() says the status of a refusal only",
+}
 
 # The first one is what the others are compared with.
 HOSTS = [

@@ -49,8 +49,8 @@ def call(tool, arguments=None, id=1, token=None):
     return message("tools/call", params, id)
 
 
-def initialize(revision=LEGACY, id=0):
-    params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": CLIENT}
+def initialize(revision=LEGACY, id=0, capabilities=None):
+    params = {"protocolVersion": revision, "capabilities": capabilities or {}, "clientInfo": CLIENT}
     return message("initialize", params, id)
 
 
@@ -62,7 +62,9 @@ def modern_headers(sent, accept=BOTH):
         ("MCP-Protocol-Version", MODERN),
         ("Mcp-Method", sent["method"]),
     ]
-    name = sent.get("params", {}).get("name")
+    # What a request is about, as the revision has it.
+    about = {"resources/read": "uri", "tasks/get": "taskId"}.get(sent["method"], "name")
+    name = sent.get("params", {}).get(about)
     return headers + ([("Mcp-Name", name)] if name else [])
 
 
@@ -94,6 +96,8 @@ def structured(answer):
 # Members that differ from run to run, as JSON and as JSON within a JSON string.
 _VARIES = [
     (re.compile(r'(\\?"seconds\\?":)\d+'), r"\1<seconds>"),
+    (re.compile(r'("(?:createdAt|lastUpdatedAt)":")[^"]*'), r"\1<time>"),
+    (re.compile(r'("(?:requestState|taskId)":")[^"]*'), r"\1<secret>"),
     (re.compile(r'(\\?"ms_ago\\?":)\d+'), r"\1<ms>"),
     (re.compile(r'(\\?"peer\\?":\\?")[^"\\]*'), r"\1<peer>"),
     (re.compile(r"([?&]sessionId=)[^&\s\"]+"), r"\1<session>"),

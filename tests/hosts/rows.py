@@ -5,6 +5,8 @@ from typing import Callable
 
 # What a door must have for a row.
 HTTP, WEBSOCKET = "http", "websocket"
+# For daemons that let nobody in without a key.
+GUARDED = "guarded"
 
 
 @dataclass

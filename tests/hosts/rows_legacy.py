@@ -22,10 +22,10 @@ STREAM = [("Accept", "text/event-stream")]
 class Session:
     """A session of Streamable HTTP."""
 
-    def __init__(self, door, revision=LEGACY):
+    def __init__(self, door, revision=LEGACY, capabilities=None):
         self.door = door
         self.revision = revision
-        answer = post(door, initialize(revision), legacy_headers())
+        answer = post(door, initialize(revision, 0, capabilities), legacy_headers())
         self.id = answer.header("mcp-session-id")
         self.hello = steady(answer.whole(), self.id)
         self.ready = steady(self.post(message("notifications/initialized")).whole(), self.id)

@@ -34,8 +34,8 @@ def receive(socket):
     return steady(socket.recv(timeout=SECONDS_MAX))
 
 
-def hello(socket, revision="2025-11-25"):
-    answer = ask(socket, initialize(revision))
+def hello(socket, revision="2025-11-25", capabilities=None):
+    answer = ask(socket, initialize(revision, 0, capabilities))
     socket.send(text(message("notifications/initialized")))
     return answer
 

@@ -1,20 +1,24 @@
 """Compares every daemon of build/hosts with the listener: run.py FOLDER [NAME...].
 
 FOLDER has the daemons and, in root/, what packages.sh has put there. Each daemon gets the
-transcript, is measured when clients leave, and is ended while clients are connected. NAMEs pick
+transcript, is measured when clients leave, and is ended while clients are connected. Then it is
+started once more for the rows about keys and tokens. NAMEs pick
 daemons and proxies; without them all that are built run.
 """
 
+import signal
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import last_words
 import proxies
 import transcript
 from door import Door
-from hosts import HOSTS, Daemon, make_certificate
+from hosts import HOSTS, START_SECONDS_MAX, Daemon, make_certificate
+from rows import GUARDED
 
 
 def main(folder, *names):
@@ -35,7 +39,7 @@ class Runs:
 
     def __init__(self, programs, scratch, names):
         self.programs, self.scratch, self.names = programs, scratch, names
-        self.wanted = self.wanted_words = None
+        self.wanted = self.wanted_words = self.wanted_guarded = None
         self.count = {"ok": 0, "FAILED": 0, "skip": 0}
 
     def all(self):
@@ -73,15 +77,34 @@ class Runs:
         again, _, again_words = self.run(host)
         check(transcript.differences(wanted, again))
         check(transcript.differences(words, again_words))
-        self.wanted, self.wanted_words = wanted, words
-        return summary(wanted, slowest)
+        guarded = self.guarded(host)
+        check(transcript.differences(guarded, self.guarded(host)))
+        self.wanted, self.wanted_words, self.wanted_guarded = wanted, words, guarded
+        return summary({**wanted, **guarded}, slowest)
 
     def compare(self, host):
         seen, slowest, words = self.run(host)
         wanted = without(self.wanted, host.hidden)
         check(transcript.differences(wanted, seen))
         check(transcript.differences(self.wanted_words, words))
-        return summary(seen, slowest)
+        # What proxies do with the head of a request is in the rows above.
+        guarded = self.guarded(host) if host in HOSTS else {}
+        check(transcript.differences(self.wanted_guarded, guarded))
+        return summary({**seen, **guarded}, slowest)
+
+    def guarded(self, host):
+        """Returns what a daemon says to those with a key, and to those without."""
+        host = replace(host, command=(*host.command, "--guarded"))
+        with Daemon(host, self.programs, self.scratch) as daemon:
+            door = Door(daemon.url, self.scratch / "cert.pem", daemon.process.pid)
+            results = transcript.run(door, (GUARDED,), skip=host.skip)
+            check(transcript.differences({}, {name: results[name]
+                                              for name in transcript.failed(results)}))
+            daemon.process.send_signal(signal.SIGTERM)
+            status = daemon.process.wait(START_SECONDS_MAX)
+            if status != 0:
+                raise Failure(f"exit status {status} of the guarded one\n{daemon.said()}")
+        return results
 
     def run(self, host):
         """Returns the transcript, how long a client's leaving went unnoticed, the last words."""

@@ -14,6 +14,8 @@ import time
 import traceback
 
 import rows_crowd
+import rows_guarded  # noqa: F401 - adds its rows
+import rows_features  # noqa: F401 - adds its rows
 import rows_legacy  # noqa: F401 - adds its rows
 import rows_modern  # noqa: F401 - adds its rows
 import rows_websocket  # noqa: F401 - adds its rows

@@ -208,7 +208,11 @@ static int serve_request(struct mg_connection *connection, void *user)
 struct mcp_civetweb *mcp_civetweb_serve(struct mg_context *context, emcp_server *server)
 {
     /* A dollar sign ends the path: "/mcp/x" is not emcp's. A slash makes no difference. */
-    static const char *const paths[] = {"/mcp$", "/mcp/$", "/sse$", "/sse/$"};
+    static const char *const paths[] = {
+        "/mcp$", "/mcp/$", "/sse$", "/sse/$",
+        /* Where clients look for what tokens they need; with them it is there for everybody. */
+        "/.well-known/oauth-protected-resource$", "/.well-known/oauth-protected-resource/mcp$",
+    };
     struct mcp_civetweb *adapter = calloc(1, sizeof *adapter);
     pthread_condattr_t monotonic;
 

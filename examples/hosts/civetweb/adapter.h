@@ -27,7 +27,8 @@
 
 struct mcp_civetweb;
 
-/* Serves "/mcp", and "/sse" for clients of 2024-11-05. NULL: there is no memory. */
+/* Serves "/mcp", "/sse" for clients of 2024-11-05, and where emcp_oauth_set() tells clients what
+ * tokens they need. NULL: there is no memory. */
 struct mcp_civetweb *mcp_civetweb_serve(struct mg_context *context, emcp_server *server);
 
 /* Gives clients a second to take what emcp_stop() has left for them: mg_stop() cuts them off. */

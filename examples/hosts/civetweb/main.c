@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 
     demo_block_endings();
     mg_init_library(MG_FEATURES_DEFAULT);
-    emcp_server *server = demo_create(0, &demo);
+    emcp_server *server = demo_create(options.flags, &demo);
     demo_check(emcp_start(server), "start");
     struct mg_context *context = start(options.port);
     struct mcp_civetweb *adapter = NULL;

@@ -131,7 +131,11 @@ static void on_request(struct evhttp_request *request, void *user)
 struct mcp_evhttp *mcp_evhttp_serve(struct event_base *base, struct evhttp *http,
                                     emcp_server *server)
 {
-    static const char *const paths[] = {"/mcp", "/mcp/", "/sse", "/sse/"};
+    static const char *const paths[] = {
+        "/mcp", "/mcp/", "/sse", "/sse/",
+        /* Where clients look for what tokens they need; with them it is there for everybody. */
+        "/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp",
+    };
     struct mcp_evhttp *adapter = calloc(1, sizeof *adapter);
 
     if (adapter == NULL)

@@ -22,7 +22,8 @@ struct mcp_evhttp;
  * -1 when it cannot. */
 int mcp_evhttp_prepare(void);
 
-/* Serves "/mcp", and "/sse" for clients of 2024-11-05. Sets what evhttp may take and must not add.
+/* Serves "/mcp", "/sse" for clients of 2024-11-05, and where emcp_oauth_set() tells clients what
+ * tokens they need. Sets what evhttp may take and must not add.
  * NULL: there is no memory. */
 struct mcp_evhttp *mcp_evhttp_serve(struct event_base *base, struct evhttp *http,
                                     emcp_server *server);

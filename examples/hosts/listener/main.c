@@ -1,6 +1,6 @@
 /* listener - the demo tools on a listener of emcp's own: what the other daemons are compared with.
  *
- *     listener [--listen ADDRESS]
+ *     listener [--listen ADDRESS] [--guarded]
  *
  * ADDRESS: 127.0.0.1:0 when absent, unix:/run/demo.sock, fd:3 */
 #define _POSIX_C_SOURCE 200809L
@@ -38,16 +38,24 @@ static void print_address(emcp_server *server, const char *address)
 
 int main(int argc, char **argv)
 {
+    const char *listen = "127.0.0.1:0";
+    uint32_t flags = 0;
     char address[300];
     struct demo *demo;
 
-    if (argc != 1 && (argc != 3 || strcmp(argv[1], "--listen") != 0)) {
-        fputs("usage: listener [--listen ADDRESS]\n", stderr);
-        return 2;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--guarded") == 0) {
+            flags = DEMO_GUARDED;
+        } else if (strcmp(argv[i], "--listen") == 0 && i + 1 < argc) {
+            listen = argv[++i];
+        } else {
+            fputs("usage: listener [--listen ADDRESS] [--guarded]\n", stderr);
+            return 2;
+        }
     }
-    write_address(address, sizeof address, argc == 3 ? argv[2] : "127.0.0.1:0");
+    write_address(address, sizeof address, listen);
     demo_block_endings();
-    emcp_server *server = demo_create(0, &demo);
+    emcp_server *server = demo_create(flags, &demo);
     demo_check(emcp_listen(server, address), "listen");
     demo_check(emcp_start(server), "start");
     print_address(server, address);

@@ -32,8 +32,8 @@ struct mcp_mhd *mcp_mhd_new(emcp_server *server);
 void mcp_mhd_free(struct mcp_mhd *adapter);
 
 /* For MHD_OPTION_URI_LOG_CALLBACK, the adapter as its argument: nobody else is told the target as
- * it was sent. What it returns becomes *con_cls: NULL unless the path is "/mcp", or "/sse" for
- * clients of 2024-11-05. */
+ * it was sent. What it returns becomes *con_cls: NULL unless the path is "/mcp", "/sse" for clients of
+ * 2024-11-05, or one where emcp_oauth_set() tells clients what tokens they need. */
 void *mcp_mhd_log_uri(void *adapter, const char *uri, struct MHD_Connection *connection);
 
 /* For MHD_OPTION_NOTIFY_COMPLETED, the adapter as its argument. */

@@ -42,8 +42,15 @@ void mcp_mhd_free(struct mcp_mhd *adapter)
 /* Compares the path as it was sent, as emcp does. */
 static int wants(const char *uri)
 {
+    /* Where clients look for what tokens they need; with them it is there for everybody. */
+    static const char metadata[] = "/.well-known/oauth-protected-resource";
     size_t length = strcspn(uri, "?");
 
+    if (length >= sizeof metadata - 1 && memcmp(uri, metadata, sizeof metadata - 1) == 0) {
+        uri += sizeof metadata - 1;
+        length -= sizeof metadata - 1;
+        return length == 0 || (length == 4 && memcmp(uri, "/mcp", 4) == 0);
+    }
     /* A slash at the end makes no difference to emcp. */
     if (length == 5 && uri[4] == '/')
         length--;

@@ -100,7 +100,7 @@ int main(int argc, char **argv)
     struct demo *demo;
 
     demo_block_endings();
-    emcp_server *server = demo_create(0, &demo);
+    emcp_server *server = demo_create(options.flags, &demo);
     demo_check(emcp_start(server), "start");
     struct mcp_mhd *adapter = mcp_mhd_new(server);
     if (adapter == NULL) {

@@ -74,12 +74,9 @@ impl Tokens {
     /// are kept. Where the rules have changed, who came in by the old ones must come again.
     ///
     /// # Errors
-    /// [`Error::State`] in a build without the feature `jwt`.
+    /// [`Error::Unsupported`] in a build without the feature `jwt`.
     pub(super) fn set(&self, oauth: Option<OAuth>, (name, path): (&str, &str)) -> Result<()> {
-        if !cfg!(feature = "jwt") {
-            let how = "build emcp with the cargo feature jwt, or make FEATURES=jwt";
-            return Err(Error::State(format!("this emcp knows no access tokens: {how}")));
-        }
+        check_built_in()?;
         let mut trust = lock(&self.trust);
         let before = trust.take();
         lock(&self.wanted).clear();
@@ -103,8 +100,10 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an issuer that is not trusted, [`Error::State`] where none is;
-    /// [`Error::Config`] when the text cannot be used. Nothing changes then.
+    /// [`Error::Config`] when the text cannot be used. Nothing changes then. [`Error::Unsupported`]
+    /// in a build without the feature `jwt`.
     pub(super) fn set_keys(&self, issuer: Option<&str>, text: &str) -> Result<JwksReport> {
+        check_built_in()?;
         // Read outside the lock: it is up to a quarter of a megabyte.
         let (jwks, report) = Jwks::parse(text)?;
         let mut trust = lock(&self.trust);
@@ -196,6 +195,16 @@ fn kept(before: Option<&Trust>, issuer: &str, oauth: &OAuth) -> Jwks {
     let keys = before.place(Some(issuer)).and_then(|place| before.keys.get(place));
     let keys = keys.cloned().unwrap_or_default();
     if before.oauth.trusts_like(oauth) { keys } else { keys.renew() }
+}
+
+/// # Errors
+/// [`Error::Unsupported`] without the feature `jwt`.
+fn check_built_in() -> Result<()> {
+    if cfg!(feature = "jwt") {
+        return Ok(());
+    }
+    let how = "build emcp with the cargo feature jwt, or make FEATURES=jwt";
+    Err(Error::Unsupported(format!("this emcp knows no access tokens: {how}")))
 }
 
 /// Seconds since 1970.
