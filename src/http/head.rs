@@ -191,8 +191,8 @@ impl Fields {
         // Bytes are compared because a cut through a string is checked.
         let text = self.text.as_bytes();
         let is_named = move |field: &&Field| {
-            let Range { start, end } = field.name;
-            &text[start as usize..end as usize] == name.as_bytes()
+            let (start, end) = (field.name.start as usize, field.name.end as usize);
+            end - start == name.len() && &text[start..end] == name.as_bytes()
         };
         places.iter().filter(is_named).map(|field| self.part(&field.value))
     }

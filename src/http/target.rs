@@ -63,8 +63,8 @@ pub(super) fn check_host(raw: &str) -> Result<(), Reject> {
             if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(BAD)?) }
         }
         None => {
-            let (name, port) = match raw.split_once(':') {
-                Some((name, port)) => (name, Some(port)),
+            let (name, port) = match raw.bytes().position(|byte| byte == b':') {
+                Some(at) => (&raw[..at], Some(&raw[at + 1..])),
                 None => (raw, None),
             };
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);

@@ -231,10 +231,6 @@ impl Wire {
         cx: &mut Context<'_>,
         body: Option<(&mut Vec<u8>, usize)>,
     ) -> Poll<Arrival> {
-        // Checked first: a client that sends a byte at a time would always be ready.
-        if self.alarm.poll(cx).is_ready() {
-            return Poll::Ready(Arrival::Late);
-        }
         if self.at_end {
             return Poll::Ready(Arrival::Never);
         }
@@ -245,13 +241,16 @@ impl Wire {
             }
             None => self.poll_read(cx, None, READ_BYTES),
         };
-        match ready!(read) {
-            Ok(0) => {
+        match read {
+            Poll::Ready(Ok(0)) => {
                 self.at_end = true;
                 Poll::Ready(Arrival::Never)
             }
-            Ok(_) => Poll::Ready(Arrival::Bytes),
-            Err(_) => Poll::Ready(Arrival::Never),
+            Poll::Ready(Ok(_)) => Poll::Ready(Arrival::Bytes),
+            Poll::Ready(Err(_)) => Poll::Ready(Arrival::Never),
+            // Only now: what has come counts, however late we look, for the process may have stood
+            // still. A client that sends a byte at a time has us wait between them.
+            Poll::Pending => self.alarm.poll(cx).map(|()| Arrival::Late),
         }
     }
 

@@ -17,6 +17,9 @@ use crate::rpc::{Malformed, Payload, parse};
 /// Checks what a POST says about its body and about the answers it takes.
 pub(super) fn admit(head: &Head) -> Result<(), Response> {
     let is_json = |value: &str| {
+        if value == "application/json" {
+            return true;
+        }
         let media = value.split(';').next().unwrap_or_default().trim();
         media.eq_ignore_ascii_case("application/json")
     };
