@@ -2,6 +2,7 @@
 
 use emcp_core::{
     CallKind, CallResult, CompletionResult, Content, PromptResult, ReadResult, Role, ToolResult,
+    WrittenJson,
 };
 
 use crate::failure::{Failure, Result};
@@ -95,10 +96,22 @@ impl Draft {
         let Body::Tool(result) = &mut self.body else {
             return self.push(json.len(), || Ok(Content::text(json)));
         };
-        let copies = if self.has_text { 1 } else { 2 };
-        let structured_bytes = copies * json.len().saturating_add(PIECE_BYTES);
+        let structured_bytes = structured_bytes(json.len(), self.has_text);
         check(self.limit, self.content_bytes, structured_bytes, self.meta_bytes)?;
         result.set_structured(json)?;
+        self.structured_bytes = structured_bytes;
+        Ok(())
+    }
+
+    /// As [`Draft::set_structured`] for what was written piece by piece.
+    pub(crate) fn set_written(&mut self, json: WrittenJson) -> Result<()> {
+        let length = json.as_ref().len();
+        let Body::Tool(result) = &mut self.body else {
+            return self.push(length, || Ok(Content::text(json)));
+        };
+        let structured_bytes = structured_bytes(length, self.has_text);
+        check(self.limit, self.content_bytes, structured_bytes, self.meta_bytes)?;
+        result.set_written(json);
         self.structured_bytes = structured_bytes;
         Ok(())
     }
@@ -198,6 +211,11 @@ fn check(limit: usize, content: usize, structured: usize, meta: usize) -> Result
     }
     let text = format!("the result would be {bytes} bytes, limit is {limit}");
     Err(Failure::new(EMCP_E_LIMIT, text))
+}
+
+fn structured_bytes(length: usize, has_text: bool) -> usize {
+    let copies = if has_text { 1 } else { 2 };
+    copies * length.saturating_add(PIECE_BYTES)
 }
 
 fn only(text: &str) -> Failure {
