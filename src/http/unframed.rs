@@ -39,7 +39,8 @@ pub(crate) struct Unframed {
 enum Content {
     /// A document, of which so many bytes have been read.
     Document(Arc<str>, usize),
-    Body(Body),
+    /// Boxed, because it is large, and who holds it moves it with each step.
+    Body(Box<Body>),
 }
 
 impl Unframed {
@@ -74,7 +75,7 @@ impl Unframed {
         // The map behind a response has an order of its own for each.
         headers.sort_unstable();
         check_length(&mut response);
-        let content = has_body.then(|| Content::Body(response.take_body()));
+        let content = has_body.then(|| Content::Body(Box::new(response.take_body())));
         let head = ResponseHead { status: status as u16, headers, content_length };
         Unframed { head: Arc::new(head), content, is_cut_off: false }
     }
@@ -155,8 +156,8 @@ impl Unframed {
         while let Poll::Ready(Ok(length @ 1..)) = self.poll_read(env, &mut cx, &mut buf) {
             rest.extend_from_slice(&buf[..length]);
         }
-        self.content =
-            (!rest.is_empty()).then(|| Content::Body(Body::from_reader(Cursor::new(rest), None)));
+        let body = |rest| Content::Body(Box::new(Body::from_reader(Cursor::new(rest), None)));
+        self.content = (!rest.is_empty()).then(|| body(rest));
     }
 }
 
