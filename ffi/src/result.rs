@@ -21,7 +21,7 @@ use crate::call_state::{call, emcp_call};
 use crate::draft::base64_bytes;
 use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
-use crate::text::{bytes, data, json, optional, repaired, required};
+use crate::text::{bytes, data, json, optional, repair, repaired, required};
 
 /// Appends text for the model. What is not UTF-8 in it becomes U+FFFD. `len` may be EMCP_NUL.
 /// Since 0.1
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn emcp_put_text(
         // SAFETY: the header obliges the caller to hold a reference.
         let call = unsafe { self::call(call)? };
         // SAFETY: the header obliges the caller to pass `len` bytes or a string.
-        let text = String::from_utf8_lossy(unsafe { bytes("text", text, len)? });
+        let text = repair(unsafe { bytes("text", text, len)? });
         call.put(|draft| draft.push(text.len(), || Ok(Content::text(text))))
     })
 }
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn emcp_put_resource_text(
         // SAFETY: the header obliges the caller to pass strings or NULL.
         let (uri, mime) = unsafe { (required("uri", uri)?, optional("mime", mime)?) };
         // SAFETY: the header obliges the caller to pass `len` bytes or a string.
-        let text = String::from_utf8_lossy(unsafe { bytes("text", text, len)? });
+        let text = repair(unsafe { bytes("text", text, len)? });
         let bytes = uri.len() + mime.map_or(0, str::len) + text.len();
         call.put(|draft| draft.push(bytes, || Content::resource_text(uri, mime, text)))
     })

@@ -75,7 +75,13 @@ pub(crate) unsafe fn repaired<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
         return None;
     }
     // SAFETY: not NULL, the rest is passed on to our caller.
-    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy())
+    Some(repair(unsafe { CStr::from_ptr(text) }.to_bytes()))
+}
+
+/// `bytes` as text: what is no UTF-8 in them becomes U+FFFD.
+pub(crate) fn repair(bytes: &[u8]) -> Cow<'_, str> {
+    // Sound text is looked at a word at a time; what repairs it goes byte by byte.
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// `len` bytes, or up to the NUL when `len` is `EMCP_NUL`.

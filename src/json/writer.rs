@@ -1,5 +1,7 @@
 //! The JSON writer of hosts that build structured content piece by piece.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::compact;
@@ -260,11 +262,19 @@ impl JsonWriter {
         if is_plain_ascii(text) {
             self.out.extend_from_slice(text);
         } else {
-            let text = String::from_utf8_lossy(text);
-            self.out.extend_from_slice(escaped(&text).as_bytes());
+            self.push_repaired(text);
         }
         self.out.push(b'"');
         self.check_size();
+    }
+
+    /// Apart from its caller, so that plain text does not pay for it.
+    #[inline(never)]
+    fn push_repaired(&mut self, text: &[u8]) {
+        // Sound text is looked at a word at a time; what repairs it goes byte by byte.
+        let sound = str::from_utf8(text).map(Cow::Borrowed);
+        let text = sound.unwrap_or_else(|_| String::from_utf8_lossy(text));
+        self.out.extend_from_slice(escaped(&text).as_bytes());
     }
 
     fn fits(&mut self, more: usize) -> bool {
