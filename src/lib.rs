@@ -81,7 +81,7 @@ pub use hooks::{Audit, Hooks, Item, Outcome};
 pub use http::{ParsedRequest, ResponseHead};
 pub use identity::Identity;
 pub use input::{Need, Question};
-pub use json::JsonWriter;
+pub use json::{JsonWriter, WrittenJson};
 pub use kind::CallKind;
 pub use level::Level;
 pub use limits::Limits;

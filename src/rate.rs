@@ -106,7 +106,11 @@ pub(crate) fn machine(address: &str, ip: Option<IpAddr>) -> String {
             let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
             format!("network {network}")
         }
-        Some(ip) => format!("address {ip}"),
+        Some(IpAddr::V4(ip)) => {
+            // As it is shown, without the detour that an address takes for the sake of padding.
+            let [a, b, c, d] = ip.octets();
+            format!("address {a}.{b}.{c}.{d}")
+        }
         // A Unix socket, or what the host has said.
         None => format!("remote {address}"),
     }

@@ -5,11 +5,12 @@ use std::hint::black_box;
 
 use emcp_core::{
     CallKind, CallResult, CompletionResult, Content, PromptResult, ReadResult, Role, ToolResult,
+    WrittenJson,
 };
 
 use crate::failure::{Failure, Result};
 use crate::status::EMCP_E_LIMIT;
-use crate::text::reserved;
+use crate::text::{repair, reserved};
 
 /// What a piece takes besides its own text: names of members, quotes, braces. Not below what the
 /// core counts, so that a result which fits here fits there.
@@ -67,7 +68,7 @@ impl Draft {
     pub(crate) fn repaired<'a>(&self, text: &'a [u8]) -> Result<Cow<'a, str>> {
         let content_bytes = self.content_bytes.saturating_add(text.len());
         self.check(content_bytes, self.structured_bytes, self.meta_bytes)?;
-        Ok(String::from_utf8_lossy(text))
+        Ok(repair(text))
     }
 
     /// Appends a block of about `bytes` bytes; it is made only if there is room for it. In a
@@ -113,10 +114,22 @@ impl Draft {
         let Body::Tool(result) = &mut self.body else {
             return self.push(json.len(), || Ok(Content::text(json)));
         };
-        let copies = if self.has_text { 1 } else { 2 };
-        let structured_bytes = json.len().saturating_add(PIECE_BYTES).saturating_mul(copies);
+        let structured_bytes = structured_bytes(json.len(), self.has_text);
         check(self.limit, self.content_bytes, structured_bytes, self.meta_bytes)?;
         result.set_structured(json)?;
+        self.structured_bytes = structured_bytes;
+        Ok(())
+    }
+
+    /// As [`Draft::set_structured`] for what was written piece by piece.
+    pub(crate) fn set_written(&mut self, json: WrittenJson) -> Result<()> {
+        let length = json.as_ref().len();
+        let Body::Tool(result) = &mut self.body else {
+            return self.push(length, || Ok(Content::text(json)));
+        };
+        let structured_bytes = structured_bytes(length, self.has_text);
+        check(self.limit, self.content_bytes, structured_bytes, self.meta_bytes)?;
+        result.set_written(json);
         self.structured_bytes = structured_bytes;
         Ok(())
     }
@@ -228,6 +241,11 @@ fn check_memory(bytes: usize) -> Result<()> {
     // Nothing is written to it, so the optimiser would leave it out.
     black_box(room.as_ptr());
     Ok(())
+}
+
+fn structured_bytes(length: usize, has_text: bool) -> usize {
+    let copies = if has_text { 1 } else { 2 };
+    length.saturating_add(PIECE_BYTES).saturating_mul(copies)
 }
 
 fn only(text: &str) -> Failure {

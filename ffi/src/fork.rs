@@ -1,7 +1,11 @@
 //! Which process a server runs in. A forked child has none of its threads, and its locks may be
 //! held by threads that do not exist there.
 
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::ptr;
+use std::sync::atomic::{
+    AtomicI32, AtomicPtr,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 use crate::failure::{Failure, Result};
 use crate::status::EMCP_E_FORK;
@@ -46,7 +50,70 @@ impl Process {
     }
 }
 
+/// Remembered, because every function of the API asks and a system call costs more than most of
+/// them. A child that shares its parent's memory, as that of vfork() does, is not told apart: it may
+/// only execute another program.
 fn pid() -> i32 {
-    // SAFETY: getpid has no preconditions and cannot fail.
-    unsafe { libc::getpid() }
+    let remembered = remembered();
+    match remembered.load(Relaxed) {
+        0 => {
+            // SAFETY: getpid has no preconditions and cannot fail.
+            let pid = unsafe { libc::getpid() };
+            if !ptr::eq(remembered, &NOWHERE) {
+                remembered.store(pid, Relaxed);
+            }
+            pid
+        }
+        pid => pid,
+    }
 }
+
+/// Where the calling process remembers its id: 0 in each process until it does.
+fn remembered() -> &'static AtomicI32 {
+    /// Not a `OnceLock`: another thread may be at work with it while the process forks.
+    static PLACE: AtomicPtr<AtomicI32> = AtomicPtr::new(ptr::null_mut());
+    let place = PLACE.load(Acquire);
+    if !place.is_null() {
+        // SAFETY: it is `NOWHERE` or a page of `wiped_page` that is never unmapped.
+        return unsafe { &*place };
+    }
+    let page = wiped_page();
+    let new = page.unwrap_or(&raw const NOWHERE as *mut AtomicI32);
+    match PLACE.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
+        // SAFETY: as above.
+        Ok(_) => unsafe { &*new },
+        Err(first) => {
+            if let Some(page) = page {
+                // SAFETY: nobody else has seen the page, which is `PAGE_BYTES` long.
+                unsafe { libc::munmap(page.cast(), PAGE_BYTES) };
+            }
+            // SAFETY: as above.
+            unsafe { &*first }
+        }
+    }
+}
+
+/// A page of zeroes that is zeroes again in every child, however it was forked. `None` where the
+/// system has no such pages (Linux before 4.14).
+fn wiped_page() -> Option<*mut AtomicI32> {
+    let (access, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a mapping of its own, wherever the system likes.
+    let page = unsafe { libc::mmap(ptr::null_mut(), PAGE_BYTES, access, kind, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: it is the mapping of the line above.
+    if unsafe { libc::madvise(page, PAGE_BYTES, libc::MADV_WIPEONFORK) } == 0 {
+        return Some(page.cast());
+    }
+    // SAFETY: as above; nobody has a pointer into it.
+    unsafe { libc::munmap(page, PAGE_BYTES) };
+    None
+}
+
+/// In place of a page that the system does not have: nothing is remembered in it.
+static NOWHERE: AtomicI32 = AtomicI32::new(0);
+
+/// The system rounds it up to a page of its own.
+const PAGE_BYTES: usize = 4096;

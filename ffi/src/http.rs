@@ -33,7 +33,7 @@
 //! emcp_http_body(). emcp_stop() waits for no emcp_http: each still gives its last bytes and its
 //! end, and `ready` has been called for it before emcp_stop() returns.
 
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::mem;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -83,8 +83,9 @@ unsafe impl Sized32 for emcp_response {}
 
 /// A head in the memory that C looks at.
 struct Head {
-    /// What `fields` points into.
-    _texts: Vec<(CString, CString)>,
+    /// What `fields` points into: names and values, a NUL behind each. Not a
+    /// `Box`, which would claim to hold the only pointer.
+    _texts: Vec<u8>,
     fields: Vec<emcp_header>,
     status: i32,
     content_length: i64,
@@ -241,15 +242,23 @@ pub unsafe extern "C" fn emcp_http_close(http: *mut emcp_http) {
 
 impl Head {
     fn new(head: &ResponseHead) -> Head {
-        // The core lets no NUL into a header.
-        let text = |text: &str| CString::new(text).unwrap_or_default();
-        let texts: Vec<(CString, CString)> =
-            head.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
-        let view = |text: &CString| emcp_str { p: text.as_ptr(), n: text.as_bytes().len() };
-        let fields =
-            texts.iter().map(|(name, value)| emcp_header { name: view(name), value: view(value) });
+        let parts = || head.headers.iter().flat_map(|(name, value)| [name, value]);
+        let mut texts = Vec::with_capacity(parts().map(|part| part.len() + 1).sum());
+        for part in parts() {
+            // The core lets no NUL into a header.
+            texts.extend_from_slice(part.as_bytes());
+            texts.push(0);
+        }
+        let mut at = 0;
+        let mut view = |part: &str| {
+            let view = emcp_str { p: texts[at..].as_ptr().cast(), n: part.len() };
+            at += part.len() + 1;
+            view
+        };
+        let field =
+            |(name, value): &(String, String)| emcp_header { name: view(name), value: view(value) };
         Head {
-            fields: fields.collect(),
+            fields: head.headers.iter().map(field).collect(),
             status: head.status.into(),
             content_length: head.content_length.map_or(-1, |n| i64::try_from(n).unwrap_or(-1)),
             _texts: texts,

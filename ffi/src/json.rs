@@ -63,11 +63,12 @@ impl Owned {
 }
 
 impl emcp_json {
-    fn finish(self) -> Result<String> {
+    /// Ends it with a function of the writer.
+    fn finish<T>(self, finish: fn(JsonWriter) -> emcp_core::Result<T>) -> Result<T> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
-        self.writer.finish().map_err(|error| match error {
+        finish(self.writer).map_err(|error| match error {
             // Values in the wrong order are the host's wrong argument, not a wrong moment.
             Error::State(text) => Failure::invalid(text),
             other => other.into(),
@@ -197,8 +198,8 @@ pub unsafe extern "C" fn emcp_json_commit(json: *mut emcp_json) -> i32 {
     guard_status(|| {
         // SAFETY: the header obliges the caller to commit or free a writer once.
         let (call, json) = unsafe { take(json)? };
-        let text = json.finish()?;
-        call.put(|draft| draft.set_structured(&text))
+        let json = json.finish(JsonWriter::written)?;
+        call.put(|draft| draft.set_written(json))
     })
 }
 
@@ -214,7 +215,7 @@ pub unsafe extern "C" fn emcp_json_text(json: *mut emcp_json, out: *mut emcp_str
         if out.is_null() {
             return Err(Failure::invalid("out is NULL"));
         }
-        let text = writer.finish()?;
+        let text = writer.finish(JsonWriter::finish)?;
         let text = call.own_text(text)?;
         // SAFETY: not NULL; the header obliges the caller to pass a pointer that can be written.
         unsafe { out.write(text) };

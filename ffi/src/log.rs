@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 use crate::guard::guard_status;
 use crate::server::{emcp_server, server};
 use crate::status::{EMCP_E_CANCELED, EMCP_OK};
-use crate::text::{bytes, check_string, repaired};
+use crate::text::{bytes, check_string, repair, repaired};
 
 /// For developers.
 pub const EMCP_LOG_DEBUG: i32 = 0;
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn emcp_call_log(
         // SAFETY: the header obliges the caller to pass a string or NULL, and `len` bytes.
         let (logger, json) = unsafe { (repaired("logger", logger)?, bytes("json", json, len)?) };
         check_string("json", json.len())?;
-        let json = String::from_utf8_lossy(json);
+        let json = repair(json);
         if call.handle.log(level, logger.as_deref(), &json) {
             return Ok(EMCP_OK);
         }
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn emcp_notify_log(
         // SAFETY: the header obliges the caller to pass a string or NULL, and `len` bytes.
         let (logger, json) = unsafe { (repaired("logger", logger)?, bytes("json", json, len)?) };
         check_string("json", json.len())?;
-        server.core.log(level, logger.as_deref(), &String::from_utf8_lossy(json));
+        server.core.log(level, logger.as_deref(), &repair(json));
         Ok(EMCP_OK)
     })
 }

@@ -84,7 +84,7 @@ pub(crate) unsafe fn repaired<'a>(what: &str, text: *const c_char) -> Result<Opt
     let text = unsafe { CStr::from_ptr(text) };
     // Before the repair, which copies.
     check_string(what, text.count_bytes())?;
-    Ok(Some(text.to_string_lossy()))
+    Ok(Some(repair(text.to_bytes())))
 }
 
 /// Like [`repaired`] for text that must be there.
@@ -108,7 +108,13 @@ pub(crate) unsafe fn reason<'a>(text: *const c_char) -> Cow<'a, str> {
     }
     // SAFETY: not NULL, the rest is passed on to our caller.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
-    String::from_utf8_lossy(&bytes[..bytes.len().min(STRING_BYTES_MAX)])
+    repair(&bytes[..bytes.len().min(STRING_BYTES_MAX)])
+}
+
+/// `bytes` as text: what is no UTF-8 in them becomes U+FFFD.
+pub(crate) fn repair(bytes: &[u8]) -> Cow<'_, str> {
+    // Sound text is looked at a word at a time; what repairs it goes byte by byte.
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// `len` bytes, or up to the NUL when `len` is `EMCP_NUL`.

@@ -5,7 +5,7 @@ use crate::content::Content;
 use crate::content::block::{BLOCK_BYTES, write_text};
 use crate::error::{Error, Result};
 use crate::json::{
-    compact, compact_object, has_key, push_raw_member, push_string, push_text_member,
+    WrittenJson, compact, compact_object, has_key, push_raw_member, push_string, push_text_member,
 };
 use crate::protocol::Revision;
 
@@ -59,6 +59,19 @@ impl ToolResult {
         self.structured =
             Some(json.map_err(|error| Error::Config(format!("structured content: {error}")))?);
         Ok(())
+    }
+
+    /// Sets `structuredContent` to what a [`JsonWriter`](crate::JsonWriter) has written.
+    ///
+    /// ```
+    /// let mut json = emcp::JsonWriter::new(1024);
+    /// json.bool(true);
+    /// let mut result = emcp::ToolResult::default();
+    /// result.set_written(json.written().unwrap());
+    /// assert_eq!(result.structured(), Some("true"));
+    /// ```
+    pub fn set_written(&mut self, json: WrittenJson) {
+        self.structured = Some(json.into());
     }
 
     /// Sets `_meta`, which clients before revision 2025-06-18 do not get.

@@ -37,6 +37,8 @@ struct State {
     /// The thread that is inside the host's function.
     inside: Option<ThreadId>,
     is_closed: bool,
+    /// Threads that wait for `changed`: to signal it for nobody is a system call all the same.
+    waiting: usize,
 }
 
 impl Ready {
@@ -58,10 +60,12 @@ impl Ready {
     /// Waits until it is woken; tells whether it was within `patience`. A wake-up from before the
     /// last wait counts.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
-        let state = lock(&self.bell.state);
+        let mut state = lock(&self.bell.state);
+        state.waiting += 1;
         let is_silent = |state: &mut State| !state.is_rung && !state.is_closed;
         let waited = self.bell.changed.wait_timeout_while(state, patience, is_silent);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
         std::mem::take(&mut state.is_rung)
     }
 
@@ -70,11 +74,13 @@ impl Ready {
     pub(crate) fn close(&self) {
         let mut state = lock(&self.bell.state);
         state.is_closed = true;
-        self.bell.changed.notify_all();
+        self.bell.signal(&state);
         let caller = ThreadId::current();
+        state.waiting += 1;
         while state.inside.is_some_and(|thread| thread != caller) {
             state = self.bell.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting -= 1;
     }
 }
 
@@ -85,6 +91,12 @@ impl Drop for Ready {
 }
 
 impl Bell {
+    fn signal(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
     fn call(&self) {
         let Some(function) = &self.function else { return };
         let mut state = lock(&self.state);
@@ -106,7 +118,7 @@ impl Wake for Bell {
             return;
         }
         state.is_rung = true;
-        self.changed.notify_all();
+        self.signal(&state);
         if self.function.is_none() || state.is_queued {
             return;
         }
@@ -122,8 +134,9 @@ struct Outside<'a>(&'a Bell);
 
 impl Drop for Outside<'_> {
     fn drop(&mut self) {
-        lock(&self.0.state).inside = None;
-        self.0.changed.notify_all();
+        let mut state = lock(&self.0.state);
+        state.inside = None;
+        self.0.signal(&state);
     }
 }
 

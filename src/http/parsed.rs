@@ -99,12 +99,17 @@ fn read_fields(headers: &[(&str, &[u8])], limits: &Limits) -> Result<Fields, Rej
         ));
     }
     for (name, value) in headers {
-        let is_control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
-        if name.is_empty() || !name.bytes().all(is_token_byte) || value.iter().any(is_control) {
+        if name.is_empty() || !name.bytes().all(is_token_byte) || has_control(value) {
             return Err(Reject::malformed("a header field has a character that it cannot have"));
         }
     }
     Ok(Fields::of(headers.iter().copied()))
+}
+
+/// Looks at all of `value`, which is quicker than to stop at the first.
+fn has_control(value: &[u8]) -> bool {
+    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
+    value.iter().fold(false, |found, byte| found | is_control(*byte))
 }
 
 /// What the client promised of its body; only good to refuse a large one early.

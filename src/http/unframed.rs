@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_lite::io::{AsyncRead, Cursor};
 use http_types::{Body, Method, Response};
 
+use super::Final;
 use super::ask::internal_error;
 use super::response::{check_length, is_bodiless, is_safe, sound};
 use crate::env::Env;
@@ -30,12 +31,36 @@ pub struct ResponseHead {
 pub(crate) struct Unframed {
     pub(crate) head: Arc<ResponseHead>,
     /// Gone once its end has been read.
-    body: Option<Body>,
+    content: Option<Content>,
     /// Nothing will be added to it.
     is_cut_off: bool,
 }
 
+enum Content {
+    /// A document, of which so many bytes have been read.
+    Document(String, usize),
+    /// Boxed, because it is large, and who holds it moves it with each step.
+    Body(Box<Body>),
+}
+
 impl Unframed {
+    /// The answer to a request of this method.
+    pub(crate) fn of(answer: Final, method: Option<Method>, env: &Env) -> Unframed {
+        match answer {
+            // The short way of what there are many of, which yields the same.
+            Final::Document(text) if method != Some(Method::Head) => Unframed::document(text),
+            other => Unframed::new(other.into(), method, env),
+        }
+    }
+
+    fn document(text: String) -> Unframed {
+        let content_length = Some(text.len());
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let head = Arc::new(ResponseHead { status: 200, headers, content_length });
+        let content = (!text.is_empty()).then(|| Content::Document(text, 0));
+        Unframed { head, content, is_cut_off: false }
+    }
+
     /// Checks `response` as the one from the wire is checked.
     pub(crate) fn new(response: Response, method: Option<Method>, env: &Env) -> Unframed {
         let mut response = sound(response, env);
@@ -50,9 +75,9 @@ impl Unframed {
         // The map behind a response has an order of its own for each.
         headers.sort_unstable();
         check_length(&mut response);
-        let body = has_body.then(|| response.take_body());
+        let content = has_body.then(|| Content::Body(Box::new(response.take_body())));
         let head = ResponseHead { status: status as u16, headers, content_length };
-        Unframed { head: Arc::new(head), body, is_cut_off: false }
+        Unframed { head: Arc::new(head), content, is_cut_off: false }
     }
 
     /// A 101 with these headers; 500 when one of them could break the head.
@@ -66,17 +91,17 @@ impl Unframed {
         let connection = ("connection".to_owned(), "upgrade".to_owned());
         let headers = own.chain([connection]).collect();
         let head = ResponseHead { status: 101, headers, content_length: Some(0) };
-        Unframed { head: Arc::new(head), body: None, is_cut_off: false }
+        Unframed { head: Arc::new(head), content: None, is_cut_off: false }
     }
 
     /// The body has no known length: a client that ends its side has gone.
     pub(crate) fn streams(&self) -> bool {
-        self.head.content_length.is_none() && self.body.is_some()
+        self.head.content_length.is_none() && self.content.is_some()
     }
 
     /// Tells whether the end has been read.
     pub(crate) fn is_read(&self) -> bool {
-        self.body.is_none()
+        self.content.is_none()
     }
 
     /// Reads what is there of the body; 0 at its end.
@@ -89,14 +114,27 @@ impl Unframed {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(Ok(0)) };
+        let body = match &mut self.content {
+            None => return Poll::Ready(Ok(0)),
+            Some(Content::Document(text, at)) => {
+                let rest = &text.as_bytes()[*at..];
+                let length = rest.len().min(buf.len());
+                buf[..length].copy_from_slice(&rest[..length]);
+                *at += length;
+                if length == 0 {
+                    self.content = None;
+                }
+                return Poll::Ready(Ok(length));
+            }
+            Some(Content::Body(body)) => body,
+        };
         let read = shielded(env, "a response body", || Pin::new(body).poll_read(cx, buf));
         let read = read.unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::Other.into())));
         if let Poll::Ready(Err(error)) = &read {
             env.log(Level::Warning, "http", format_args!("a response body failed: {error}"));
         }
         if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
-            self.body = None;
+            self.content = None;
         }
         read
     }
@@ -118,7 +156,8 @@ impl Unframed {
         while let Poll::Ready(Ok(length @ 1..)) = self.poll_read(env, &mut cx, &mut buf) {
             rest.extend_from_slice(&buf[..length]);
         }
-        self.body = (!rest.is_empty()).then(|| Body::from_reader(Cursor::new(rest), None));
+        let body = |rest| Content::Body(Box::new(Body::from_reader(Cursor::new(rest), None)));
+        self.content = (!rest.is_empty()).then(|| body(rest));
     }
 }
 
@@ -175,6 +214,23 @@ mod tests {
         let stream = || event_stream(Cursor::new(b"data: x\n\n"));
         check(stream(), Method::Get, (200, None, "data: x\n\n"));
         check(response(StatusCode::Continue), Method::Get, (500, Some(INVALID.len()), INVALID));
+    }
+
+    #[test]
+    fn a_document_is_the_same_on_both_ways() {
+        let env = Env::new(Limits::default());
+        for method in [Method::Post, Method::Head] {
+            for text in ["", "1", "[1,2]"] {
+                let mut general =
+                    Unframed::new(json(StatusCode::Ok, text.into()), Some(method), &env);
+                let mut short = Unframed::of(Final::Document(text.into()), Some(method), &env);
+                assert_eq!(short.head, general.head);
+                let ways = [&mut short, &mut general];
+                let state = |way: &Unframed| (way.is_read(), way.streams(), way.is_detached());
+                let [short, general] = ways.map(|way| (state(way), read(way, &env), state(way)));
+                assert_eq!(short, general, "{method} {text:?}");
+            }
+        }
     }
 
     const INVALID: &str = "the server made an invalid response\n";

@@ -4,31 +4,26 @@
 //! would end an SSE `data:` line early.
 
 pub(crate) mod depth;
+mod escape;
 mod members;
 mod writer;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io;
 
 use memchr::{memchr, memchr3};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub(crate) use members::Members;
-pub use writer::JsonWriter;
+pub use writer::{JsonWriter, WrittenJson};
 
 use crate::error::{Error, Result};
 
 /// Appends `text` as a JSON string with its quotes.
 pub(crate) fn push_string(out: &mut String, text: &str) {
-    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-        // A string of its own costs less than to have the piece before each escape checked for
-        // UTF-8. It has no keys, so there is no way to fail.
-        return out.push_str(&serde_json::to_string(text).unwrap_or_default());
-    }
-    for part in ["\"", text, "\""] {
+    for part in ["\"", &escape::escaped(text), "\""] {
         out.push_str(part);
     }
 }
@@ -114,34 +109,6 @@ pub(crate) fn has_key(object: &str, key: &str) -> bool {
 /// The error for JSON of the wrong type.
 pub(crate) fn not_a(what: &str, expected: &str) -> Error {
     Error::Config(format!("{what} is not a JSON {expected}"))
-}
-
-/// Appends a number, a truth value or null.
-fn push_json(out: &mut String, value: &impl Serialize) {
-    // They have no keys and the sink takes all the serializer's UTF-8: there is no way to fail.
-    let _ = serde_json::to_writer(Sink(out), value);
-}
-
-/// Lets the serializer append to a `String` without a copy in between.
-struct Sink<'a>(&'a mut String);
-
-impl io::Write for Sink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    /// It takes all at once. Not the provided one, a loop that is called for every piece.
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
-        self.0.push_str(text);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! The JSON writer of hosts that build structured content piece by piece.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
+use super::compact;
+use super::escape::{escaped, is_plain_ascii};
 use crate::error::{Error, Result};
-use crate::json::{compact, push_json, push_string};
+
+/// Bytes around a string.
+const QUOTES: usize = 2;
 
 /// Containers that may be open at once in a [`JsonWriter`]. Many readers stop near 100.
 const DEPTH_MAX: usize = 64;
@@ -23,11 +29,28 @@ const DEPTH_MAX: usize = 64;
 /// ```
 #[derive(Debug)]
 pub struct JsonWriter {
-    out: String,
+    /// Of bytes, because a string would be checked for UTF-8 with each piece. Every piece is text.
+    out: Vec<u8>,
     open: Vec<Open>,
     bytes_max: usize,
     /// The first mistake. Set once; from then on nothing is written.
     mistake: Option<Error>,
+}
+
+/// A JSON text that a [`JsonWriter`] has written: valid and without whitespace between its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenJson(String);
+
+impl AsRef<str> for WrittenJson {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<WrittenJson> for String {
+    fn from(json: WrittenJson) -> String {
+        json.0
+    }
 }
 
 /// One container that has not ended.
@@ -42,7 +65,7 @@ struct Open {
 impl JsonWriter {
     /// Starts an empty text that may grow up to `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> JsonWriter {
-        JsonWriter { out: String::new(), open: Vec::new(), bytes_max, mistake: None }
+        JsonWriter { out: Vec::new(), open: Vec::new(), bytes_max, mistake: None }
     }
 
     /// Opens an object; [`end`](JsonWriter::end) closes it.
@@ -63,7 +86,7 @@ impl JsonWriter {
         match self.open.pop() {
             None => self.fail("json end without a begin"),
             Some(Open { keyed: true, .. }) => self.fail("json object ends after a key"),
-            Some(Open { object, .. }) => self.push(if object { "}" } else { "]" }),
+            Some(Open { object, .. }) => self.push(if object { b"}" } else { b"]" }),
         }
     }
 
@@ -83,10 +106,10 @@ impl JsonWriter {
             _ => return self.fail("json key outside an object"),
         };
         if comma {
-            self.push(",");
+            self.push(b",");
         }
         self.push_escaped(name);
-        self.push(":");
+        self.push(b":");
     }
 
     /// Writes a string. Invalid UTF-8 becomes U+FFFD: text of a daemon is not always clean.
@@ -129,7 +152,7 @@ impl JsonWriter {
         match compact(json) {
             Ok(text) => {
                 if self.place() {
-                    self.push(&text);
+                    self.push(text.as_bytes());
                 }
             }
             Err(error) => self.mistake = Some(error),
@@ -153,14 +176,27 @@ impl JsonWriter {
     /// The first mistake of all the calls before: [`Error::State`] for a wrong order,
     /// [`Error::Limit`] for too many bytes or levels, [`Error::Config`] for invalid raw JSON.
     pub fn finish(self) -> Result<String> {
-        match self.mistake {
-            Some(mistake) => Err(mistake),
-            None if !self.open.is_empty() => {
-                Err(Error::State(format!("json has {} open containers", self.open.len())))
-            }
-            None if self.out.is_empty() => Err(Error::State("json is empty".into())),
-            None => Ok(self.out),
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
         }
+        if !self.open.is_empty() {
+            return Err(Error::State(format!("json has {} open containers", self.open.len())));
+        }
+        if self.out.is_empty() {
+            return Err(Error::State("json is empty".into()));
+        }
+        // Every piece was text, so there is nothing to fail.
+        String::from_utf8(self.out).map_err(|error| Error::State(error.to_string()))
+    }
+
+    /// Returns the text for [`ToolResult::set_written`](crate::ToolResult::set_written), which need
+    /// not look at it again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`finish`](JsonWriter::finish).
+    pub fn written(self) -> Result<WrittenJson> {
+        self.finish().map(WrittenJson)
     }
 
     fn begin(&mut self, object: bool) {
@@ -173,7 +209,7 @@ impl JsonWriter {
             return;
         }
         self.open.push(Open { object, empty: true, keyed: false });
-        self.push(if object { "{" } else { "[" });
+        self.push(if object { b"{" } else { b"[" });
     }
 
     /// Makes room for a value; tells whether one may stand here.
@@ -198,30 +234,47 @@ impl JsonWriter {
             Some(top) => !std::mem::replace(&mut top.empty, false),
         };
         if comma {
-            self.push(",");
+            self.push(b",");
         }
         true
     }
 
     fn plain(&mut self, value: &impl Serialize) {
         if self.place() {
-            push_json(&mut self.out, value);
+            // A number, a truth value or null: they have no keys, and a `Vec` takes everything.
+            let _ = serde_json::to_writer(&mut self.out, value);
             self.check_size();
         }
     }
 
-    fn push(&mut self, text: &str) {
+    fn push(&mut self, text: &[u8]) {
         if self.fits(text.len()) {
-            self.out.push_str(text);
+            self.out.extend_from_slice(text);
         }
     }
 
     fn push_escaped(&mut self, text: &[u8]) {
         // Checked before the work: a text far above the limit is neither repaired nor escaped.
-        if self.fits(text.len()) {
-            push_string(&mut self.out, &String::from_utf8_lossy(text));
-            self.check_size();
+        if !self.fits(text.len() + QUOTES) {
+            return;
         }
+        self.out.push(b'"');
+        if is_plain_ascii(text) {
+            self.out.extend_from_slice(text);
+        } else {
+            self.push_repaired(text);
+        }
+        self.out.push(b'"');
+        self.check_size();
+    }
+
+    /// Apart from its caller, so that plain text does not pay for it.
+    #[inline(never)]
+    fn push_repaired(&mut self, text: &[u8]) {
+        // Sound text is looked at a word at a time; what repairs it goes byte by byte.
+        let sound = str::from_utf8(text).map(Cow::Borrowed);
+        let text = sound.unwrap_or_else(|_| String::from_utf8_lossy(text));
+        self.out.extend_from_slice(escaped(&text).as_bytes());
     }
 
     fn fits(&mut self, more: usize) -> bool {
@@ -337,6 +390,21 @@ mod tests {
             },
             "json key outside an object",
         );
+    }
+
+    #[test]
+    fn what_is_written_is_what_a_check_would_make_of_it() {
+        let mut json = JsonWriter::new(1000);
+        json.arr();
+        json.str("é\u{1}".as_bytes());
+        // A check goes as deep as raw JSON does.
+        json.raw(&format!("{}1{}", "[ ".repeat(200), "] ".repeat(200)));
+        json.end();
+        let json = json.written().unwrap();
+        assert_eq!(compact(json.as_ref()).unwrap(), json.as_ref());
+        let mut result = crate::ToolResult::default();
+        result.set_written(json.clone());
+        assert_eq!(result.structured(), Some(json.as_ref()));
     }
 
     #[test]

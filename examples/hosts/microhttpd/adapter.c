@@ -151,13 +151,42 @@ static void upgrade(void *user, struct MHD_Connection *connection, void *con_cls
         close_upgraded(handle);
 }
 
+/* Takes a short answer to its end, so that libmicrohttpd sends it in one step with its head. NULL
+ * when nothing of it comes because the request was HEAD, and when it breaks off. */
+static struct MHD_Response *whole_response(struct exchange *exchange, size_t size)
+{
+    /* One more than there is, to be told of the end. */
+    size_t room = size + 1, count = 0;
+    char *text = malloc(room);
+    int64_t taken = 1;
+
+    while (text != NULL && taken > 0 && count < room) {
+        taken = emcp_http_read(exchange->http, text + count, room - count);
+        count += taken > 0 ? (size_t)taken : 0;
+    }
+    if (text != NULL && taken == 0 && count == size)
+        return MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+    free(text);
+    return NULL;
+}
+
+static struct MHD_Response *make_body(struct exchange *exchange, const emcp_response *head)
+{
+    uint64_t size = head->content_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)head->content_length;
+    struct MHD_Response *response = NULL;
+
+    if (head->content_length > 0 && head->content_length <= (int64_t)PIECE_MAX)
+        response = whole_response(exchange, (size_t)head->content_length);
+    if (response != NULL)
+        return response;
+    return MHD_create_response_from_callback(size, PIECE_MAX, read_answer, exchange, NULL);
+}
+
 static struct MHD_Response *make_response(struct exchange *exchange, const emcp_response *head)
 {
     int upgrades = head->status == MHD_HTTP_SWITCHING_PROTOCOLS;
-    uint64_t size = head->content_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)head->content_length;
-    struct MHD_Response *response =
-        upgrades ? MHD_create_response_for_upgrade(upgrade, exchange)
-                 : MHD_create_response_from_callback(size, PIECE_MAX, read_answer, exchange, NULL);
+    struct MHD_Response *response = upgrades ? MHD_create_response_for_upgrade(upgrade, exchange)
+                                             : make_body(exchange, head);
 
     for (size_t i = 0; response != NULL && i < head->header_count; i++) {
         const emcp_header *header = &head->headers[i];

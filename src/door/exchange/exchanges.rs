@@ -1,7 +1,7 @@
 //! The exchanges of a running server that the host has open: the end of it reaches each, and so
 //! does the news that a client has left.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -26,7 +26,8 @@ pub(crate) struct Exchanges {
 struct Open {
     is_closed: bool,
     last_number: u64,
-    exchanges: HashMap<u64, Weak<Exchange>>,
+    /// Ordered, because numbers are compared in less time than they are hashed.
+    exchanges: BTreeMap<u64, Weak<Exchange>>,
 }
 
 impl Exchanges {

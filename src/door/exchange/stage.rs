@@ -32,7 +32,7 @@ pub(super) enum Stage {
 impl Stage {
     pub(super) fn of(outcome: Outcome, method: Option<Method>, env: &Env) -> Stage {
         match outcome {
-            Outcome::Respond(answer) => Stage::answered(answer.into(), method, env),
+            Outcome::Respond(answer) => Stage::Answered(Unframed::of(answer, method, env), None),
             Outcome::Wait { reply, half_close } => Stage::Waiting { reply, half_close },
             Outcome::Upgrade { headers, run } => {
                 Stage::Answered(Unframed::upgrade(&headers, env), Some(run))
@@ -86,7 +86,7 @@ impl Stage {
             Stage::Waiting { mut reply, half_close } => match poll_reply(&mut reply, env, cx) {
                 Poll::Ready(answer) => {
                     drop(reply);
-                    Stage::answered(answer.into(), method, env)
+                    Stage::Answered(Unframed::of(answer, method, env), None)
                 }
                 Poll::Pending => Stage::Waiting { reply, half_close },
             },

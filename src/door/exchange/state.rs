@@ -47,6 +47,8 @@ struct State {
     has_head: bool,
     /// The host was told to come again later, and not since then that it may.
     awaits: bool,
+    /// A deadline has passed; who puts the stage back looks at it again.
+    is_late: bool,
     watched: Option<Watched>,
     slot: Option<ExchangeSlot>,
 }
@@ -96,6 +98,7 @@ impl Exchange {
                 has_last: false,
                 has_head: false,
                 awaits: false,
+                is_late: false,
                 watched: None,
                 slot,
             }),
@@ -160,9 +163,12 @@ impl Exchange {
             }
             if !state.is_settled || stage.is_settled() {
                 state.stage = stage;
-                drop(state);
                 // A deadline that passed meanwhile found nothing to end.
-                self.end_late();
+                let is_late = std::mem::take(&mut state.is_late);
+                drop(state);
+                if is_late {
+                    self.end_late();
+                }
                 return Ok(has_changed);
             }
             drop(state);
@@ -390,5 +396,8 @@ impl Exchange {
 /// Runs on the I/O thread, in the task of the clock.
 fn late(exchange: &Weak<Exchange>) {
     let Some(exchange) = exchange.upgrade() else { return };
-    shielded(&exchange.env, "a deadline", || exchange.end_late());
+    shielded(&exchange.env, "a deadline", || {
+        exchange.lock().is_late = true;
+        exchange.end_late();
+    });
 }
