@@ -15,8 +15,8 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use crate::core::Options;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::Peer;
 use crate::level::Level;
+use crate::peer::Peer;
 use crate::rate::{Pace, RateLimiter};
 
 /// Machines and users whose refusals are logged one by one. More share one line a second.

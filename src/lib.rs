@@ -44,6 +44,7 @@ mod level;
 mod limits;
 mod listener;
 mod logging;
+mod peer;
 mod places;
 mod policy;
 mod pool;

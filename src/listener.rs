@@ -14,7 +14,8 @@ use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 
 use crate::allow_list::User;
 use crate::error::{Error, Result};
-use crate::http::{Peer, Socket};
+use crate::http::Socket;
+use crate::peer::Peer;
 use crate::readiness::{Interest, Readiness, Watched};
 use crate::tls::Tls;
 

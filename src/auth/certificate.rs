@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::scopes::Scopes;
-use crate::http::Peer;
+use crate::peer::Peer;
 
 /// A certificate of a client that TLS has verified.
 pub(crate) struct ClientCertificate {

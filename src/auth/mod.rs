@@ -42,8 +42,9 @@ use crate::clock::Alarm;
 use crate::core::Options;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{BoxFuture, Head, Peer};
+use crate::http::{BoxFuture, Head};
 use crate::level::Level;
+use crate::peer::Peer;
 use crate::rate::{Pace, RateLimiter};
 use crate::sync::lock;
 

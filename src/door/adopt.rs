@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use http_types::StatusCode;
 use socket2::{Domain, Socket as RawSocket, Type};
@@ -22,8 +21,9 @@ use crate::auth::Scopes;
 use crate::core::Core;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Duplex, Peer, Socket, Takeover};
-use crate::readiness::Readiness;
+use crate::http::{Duplex, Socket, Takeover};
+use crate::peer::Peer;
+use crate::readiness::{Readiness, Watched};
 
 /// What the host knows of a connection that it hands over.
 #[derive(Default)]
@@ -143,7 +143,7 @@ impl Adoption<'_> {
             return socket.map_err(Error::Io);
         };
         // Whether it blocks is the business of who reads it.
-        match Async::new_nonblocking(raw.into()) {
+        match Watched::foreign(raw.into(), readiness) {
             Ok(descriptor) => {
                 Ok(Socket::from(Box::new(Foreign::new(stream, descriptor)) as Box<_>))
             }

@@ -8,15 +8,15 @@ use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
-use async_io::{Async, Timer};
+use async_io::Timer;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::http::Duplex;
+use crate::readiness::{Interest, Watched};
 use crate::sync::lock;
 
 /// A byte stream of the host, for [`Adoption::stream`](crate::Adoption).
@@ -77,7 +77,7 @@ pub enum Want {
 pub(crate) struct Foreign {
     io: Box<dyn StreamIo>,
     /// Only polled. Gone when the host hears the last of its stream.
-    descriptor: Option<Async<OwnedFd>>,
+    descriptor: Option<Watched<OwnedFd>>,
     reader: Gate,
     /// Shutting down takes turns with writing, never with a write under way.
     writer: Gate,
@@ -89,10 +89,8 @@ pub(crate) struct Foreign {
     /// Runs while nothing is tried: see `VAIN_TRIES`.
     rest: Option<Timer>,
     waiting: Arc<Waiting>,
-    /// Wakes all of `waiting`: the one that `rest` gets.
+    /// Wakes all of `waiting`: either side may wait for either direction of the descriptor.
     waker: Waker,
-    readable: Direction,
-    writable: Direction,
     is_at_end: bool,
     is_shut: bool,
     is_broken: bool,
@@ -121,21 +119,6 @@ impl Side {
     }
 }
 
-/// One direction of the descriptor. The reactor keeps one waker per direction, but either side of
-/// the stream may wait for either direction: it wakes both.
-struct Direction {
-    event: Arc<Event>,
-    waker: Waker,
-}
-
-struct Event {
-    /// Woken since a side last took it. The reactor takes an event for old that comes in the round
-    /// in which it was waited for, which on a thread of its own is every round: it would wake us
-    /// again and again and never say that the descriptor is ready. A try finds out what is true.
-    is_new: AtomicBool,
-    waiting: Arc<Waiting>,
-}
-
 /// The tasks that wait for one of the two sides.
 #[derive(Default)]
 struct Waiting {
@@ -145,7 +128,7 @@ struct Waiting {
 
 impl Foreign {
     /// Calls the host never before it is polled or dropped.
-    pub(crate) fn new(io: Box<dyn StreamIo>, descriptor: Async<OwnedFd>) -> Foreign {
+    pub(crate) fn new(io: Box<dyn StreamIo>, descriptor: Watched<OwnedFd>) -> Foreign {
         let waiting = Arc::new(Waiting::default());
         Foreign {
             io,
@@ -156,8 +139,6 @@ impl Foreign {
             vain_tries: 0,
             rest: None,
             waker: Waker::from(waiting.clone()),
-            readable: Direction::new(&waiting),
-            writable: Direction::new(&waiting),
             waiting,
             is_at_end: false,
             is_shut: false,
@@ -252,13 +233,14 @@ impl Foreign {
         let Some(descriptor) = &self.descriptor else {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         };
+        let mut cx = Context::from_waker(&self.waker);
         if want != Want::Write
-            && let Poll::Ready(ready) = self.readable.poll(|cx| descriptor.poll_readable(cx))
+            && let Poll::Ready(ready) = descriptor.poll_edge(Interest::Read, &mut cx)
         {
             return Poll::Ready(ready);
         }
         if want != Want::Read
-            && let Poll::Ready(ready) = self.writable.poll(|cx| descriptor.poll_writable(cx))
+            && let Poll::Ready(ready) = descriptor.poll_edge(Interest::Write, &mut cx)
         {
             return Poll::Ready(ready);
         }
@@ -274,31 +256,6 @@ impl Foreign {
 
     fn gate_of_other(&self, side: Side) -> Gate {
         if side == Side::Reader { self.writer } else { self.reader }
-    }
-}
-
-impl Direction {
-    fn new(waiting: &Arc<Waiting>) -> Direction {
-        let event = Arc::new(Event { is_new: AtomicBool::new(false), waiting: waiting.clone() });
-        Direction { waker: Waker::from(event.clone()), event }
-    }
-
-    /// Ready when there was an event or `poll` says so.
-    fn poll(
-        &self,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<()>>,
-    ) -> Poll<io::Result<()>> {
-        if self.event.is_new.swap(false, SeqCst) {
-            return Poll::Ready(Ok(()));
-        }
-        poll(&mut Context::from_waker(&self.waker))
-    }
-}
-
-impl Wake for Event {
-    fn wake(self: Arc<Self>) {
-        self.is_new.store(true, SeqCst);
-        self.waiting.wake_all();
     }
 }
 

@@ -8,8 +8,9 @@ use http_types::{Response, StatusCode};
 use super::decode::decode;
 use super::reject::Reject;
 use super::response::text;
-use super::{Admission, Admitted, BoxFuture, Final, Head, Incoming, Outcome, Peer, Service};
+use super::{Admission, Admitted, BoxFuture, Final, Head, Incoming, Outcome, Service};
 use crate::env::Env;
+use crate::peer::Peer;
 use crate::shield::shielded;
 
 /// Asks the layers above about a head before its body is read; says who sends it, or what those

@@ -10,24 +10,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_lite::future;
-use http_types::{Response, StatusCode};
+use http_types::Response;
 use smol::channel::Receiver;
 
 use super::ask::{self, internal_error};
-use super::body::{BODY_LATE, BODY_TOO_LARGE, Dechunker, TOO_MUCH_HELD};
-use super::guard::{Scanner, parse, parse_lines, whole_head};
-use super::head::{Expectation, Framing};
+use super::reading::{self, Stop};
 use super::reject::Reject;
 use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
-    Admission, Admitted, BoxFuture, Final, HalfClose, Head, Outcome, Peer, Service, Socket,
-    Takeover, Version, direct,
+    Admission, Admitted, BoxFuture, Final, HalfClose, Head, Outcome, Service, Socket, Takeover,
+    Version, direct,
 };
 use crate::env::Env;
-use crate::held::Held;
 use crate::level::Level;
+use crate::peer::Peer;
 use crate::shield::shielded;
 
 /// Serves one connection until it ends.
@@ -155,18 +153,6 @@ enum Next {
     Upgrade(Takeover),
 }
 
-/// Why a request was not read in full.
-enum Stop {
-    Reject(Reject),
-    Gone,
-}
-
-impl From<Reject> for Stop {
-    fn from(reject: Reject) -> Stop {
-        Stop::Reject(reject)
-    }
-}
-
 impl Connection {
     /// Waits for the first byte of a request; false when the connection is over.
     async fn next_request(&mut self) -> bool {
@@ -239,16 +225,7 @@ impl Connection {
     /// Answers a request that has arrived as a whole, without a future for its pieces. `None` when
     /// some of it is missing or anything about it is unusual.
     fn answer_at_once(&mut self) -> Option<Answer> {
-        let limits = &self.env.limits;
-        let buffered = self.wire.buffered();
-        let (bytes, lines) = whole_head(buffered, limits)?;
-        let length = bytes.len();
-        let head = parse_lines(bytes, lines, limits).ok().filter(|head| head.is_plain)?;
-        let body = usize::try_from(head.content_length()?).ok()?;
-        if body > limits.body_bytes || body > buffered.len() - length {
-            return None;
-        }
-        self.wire.consume(length);
+        let (head, body) = reading::whole(&mut self.wire, &self.env.limits)?;
         let (terms, admission) = self.ask(&head);
         let Admission::Now(admitted) = admission else {
             return Some(Answer::Asked(Box::new((head, terms, admission))));
@@ -264,7 +241,7 @@ impl Connection {
 
     /// Reads one request and finds its answer.
     async fn answer(&mut self) -> Answer {
-        match self.read_head().await {
+        match reading::head(&mut self.wire, &self.env.limits).await {
             Ok(head) => {
                 let (terms, admission) = self.ask(&head);
                 self.answer_asked(head, terms, admission).await
@@ -284,7 +261,7 @@ impl Connection {
             Ok(peer) => peer,
             Err(refused) => return refused,
         };
-        match self.read_body(&head).await {
+        match reading::body(&mut self.wire, &self.env, &head).await {
             Ok(body) => self.respond(head, body, peer, terms),
             Err(stop) => self.stop(stop),
         }
@@ -317,76 +294,6 @@ impl Connection {
             Ok(Outcome::Upgrade { headers, run }) => self.upgrade(&headers, run, terms),
             Err(reject) => self.stop(Stop::Reject(reject)),
         }
-    }
-
-    async fn read_head(&mut self) -> Result<Head, Stop> {
-        self.wire.start_deadline(self.env.limits.head_time);
-        let mut scanner = Scanner::default();
-        let length = loop {
-            if let Some(length) = scanner.scan(self.wire.buffered(), &self.env.limits)? {
-                break length;
-            }
-            self.more("the request head did not arrive in time").await?;
-        };
-        let head = parse(&self.wire.buffered()[..length], &self.env.limits)?;
-        self.wire.consume(length);
-        Ok(head)
-    }
-
-    async fn read_body(&mut self, head: &Head) -> Result<Vec<u8>, Stop> {
-        if head.expectation == Expectation::Unknown {
-            let message = "the only expectation is 100-continue";
-            return Err(Reject::new(StatusCode::ExpectationFailed, message).into());
-        }
-        let limit = self.env.limits.body_bytes;
-        if !head.framing.has_body() {
-            return Ok(Vec::new());
-        }
-        if head.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(BODY_TOO_LARGE.into());
-        }
-        // RFC 9110 section 10.1.1: a client whose body is on its way does not wait any more.
-        if head.expectation == Expectation::Continue && self.wire.buffered().is_empty() {
-            let sent = self.wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
-            sent.map_err(|Lost| Stop::Gone)?;
-        }
-        self.wire.start_deadline(self.env.limits.body_time);
-        match head.framing {
-            Framing::Absent => Ok(Vec::new()),
-            // Compared with the limit above, which is a `usize`.
-            Framing::Length(length) => self.read_sized(length as usize).await,
-            Framing::Chunked => self.read_chunked(limit).await,
-        }
-    }
-
-    async fn read_sized(&mut self, length: usize) -> Result<Vec<u8>, Stop> {
-        // Grows with what arrives: a promise alone must not cost memory.
-        let mut body = self.wire.take(length);
-        let mut held = Held::new(self.env.clone());
-        while body.len() < length {
-            let arrival = self.wire.more_into(&mut body, length).await;
-            check_arrival(arrival, BODY_LATE.message)?;
-            check_held(held.grow_to(body.len()))?;
-        }
-        Ok(body)
-    }
-
-    async fn read_chunked(&mut self, limit: usize) -> Result<Vec<u8>, Stop> {
-        let mut dechunker = Dechunker::new(limit);
-        let mut held = Held::new(self.env.clone());
-        loop {
-            let used = dechunker.push(self.wire.buffered())?;
-            self.wire.consume(used);
-            if let Some(body) = dechunker.finished() {
-                return Ok(body);
-            }
-            check_held(held.grow_to(dechunker.length()))?;
-            self.more(BODY_LATE.message).await?;
-        }
-    }
-
-    async fn more(&mut self, late: &'static str) -> Result<(), Stop> {
-        check_arrival(self.wire.more().await, late)
     }
 
     /// Waits for a reply under way; `None` when the client has gone before it was ready.
@@ -515,19 +422,6 @@ fn stream_or(answer: Final, terms: Terms, env: &Env) -> Reply {
         other => other,
     };
     finish(answer.into(), terms, env)
-}
-
-fn check_held(is_allowed: bool) -> Result<(), Stop> {
-    is_allowed.then_some(()).ok_or_else(|| TOO_MUCH_HELD.into())
-}
-
-fn check_arrival(arrival: Arrival, late: &'static str) -> Result<(), Stop> {
-    match arrival {
-        Arrival::Bytes => Ok(()),
-        Arrival::Late => Err(Reject::new(StatusCode::RequestTimeout, late).into()),
-        // RFC 9112 section 8 lets us say so: a client that only ended its side still reads.
-        Arrival::Never => Err(Reject::malformed("the request ended early").into()),
-    }
 }
 
 /// Empty lines that may stand before one request.

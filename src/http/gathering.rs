@@ -12,9 +12,10 @@ use super::body::{BODY_LATE, BODY_TOO_LARGE, TOO_MUCH_HELD};
 use super::parsed::read_head;
 use super::reject::Reject;
 use super::response::no_upgrade;
-use super::{Admission, Admitted, BoxFuture, Head, Outcome, ParsedRequest, Peer, Service, Version};
+use super::{Admission, Admitted, BoxFuture, Head, Outcome, ParsedRequest, Service, Version};
 use crate::env::Env;
 use crate::held::Held;
+use crate::peer::Peer;
 
 /// See the module text.
 pub(crate) struct Gathering {

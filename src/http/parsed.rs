@@ -9,11 +9,12 @@ use super::guard::{TARGET_TOO_LONG, parse_host, parse_method};
 use super::head::{Expectation, Fields, Framing, Head, is_token_byte};
 use super::reject::Reject;
 use super::target::Target;
-use super::{Peer, Version, direct};
+use super::{Version, direct};
 use crate::auth::Scopes;
 use crate::env::Env;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::peer::Peer;
 
 /// A request as the host's own HTTP server has parsed it, without its body.
 #[derive(Clone, Copy, Debug, Default)]

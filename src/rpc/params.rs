@@ -57,7 +57,11 @@ impl Params {
             Index::None => None,
             Index::Places(places, count) => {
                 let part = |place: &Place| &text[place.start as usize..place.end as usize];
-                let found = places[..*count].iter().find(|(name, _)| part(name) == key);
+                // Lengths first: most names are others, and a cut through a string is checked.
+                let is_it = |name: &Place| {
+                    (name.end - name.start) as usize == key.len() && part(name) == key
+                };
+                let found = places[..*count].iter().find(|(name, _)| is_it(name));
                 found.map(|(_, value)| part(value))
             }
             Index::Unclear => {

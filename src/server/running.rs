@@ -22,9 +22,10 @@ use crate::door::{Exchanges, Handover};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::response::{RETRY_SECS, TOO_MANY_CONNECTIONS};
-use crate::http::{self, Peer, Socket};
+use crate::http::{self, Socket};
 use crate::level::Level;
 use crate::listener::{Binding, Listener};
+use crate::peer::Peer;
 use crate::readiness::Readiness;
 use crate::session::Close;
 use crate::sync::Latch;
@@ -89,7 +90,7 @@ impl Running {
                 return Err(Error::Io(error));
             }
         };
-        let exchanges = Exchanges::new(&core.env, Arc::downgrade(&executor));
+        let exchanges = Exchanges::new(&core.env, &readiness, Arc::downgrade(&executor));
         let running = Running {
             executor,
             readiness,

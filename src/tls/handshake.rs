@@ -14,8 +14,9 @@ use super::{PART, Tls, certificate, failure};
 use crate::auth::ClientCertificate;
 use crate::clock::Alarm;
 use crate::env::Env;
-use crate::http::{self, Duplex, Peer, Socket};
+use crate::http::{self, Duplex, Socket};
 use crate::level::Level;
+use crate::peer::Peer;
 use crate::sync::lock;
 
 /// Bytes that wait inside one connection because its client reads slowly; about one record.

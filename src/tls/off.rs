@@ -6,7 +6,8 @@ use std::sync::Arc;
 use smol::channel::Receiver;
 
 use crate::env::Env;
-use crate::http::{Peer, Socket};
+use crate::http::Socket;
+use crate::peer::Peer;
 
 /// There is none.
 pub(crate) enum Tls {}

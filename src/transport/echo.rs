@@ -19,8 +19,9 @@ use super::websocket::{EXTENSIONS, accept_key};
 use crate::deflate::Compression;
 use crate::env::Env;
 use crate::http::response::text;
-use crate::http::{self, Admission, BoxFuture, Head, Incoming, Outcome, Peer, Service, Socket};
+use crate::http::{self, Admission, BoxFuture, Head, Incoming, Outcome, Service, Socket};
 use crate::limits::Limits;
+use crate::peer::Peer;
 use crate::readiness::Readiness;
 
 /// Serves WebSockets on `listener` until `accept` fails; compressed ones too where that is built in.

@@ -12,7 +12,8 @@ use crate::auth::{Checked, Denial, Metadata, WELL_KNOWN};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::response::{NO_UPGRADE, close_after, response, set_header, text};
-use crate::http::{Admission, Head, Incoming, Outcome, Peer, Service, Version};
+use crate::http::{Admission, Head, Incoming, Outcome, Service, Version};
+use crate::peer::Peer;
 use crate::policy::{Denied, Policy, Route, methods};
 use crate::protocol::{Revision, is_modern_header};
 

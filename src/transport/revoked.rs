@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::auth::Channel;
 use crate::core::Core;
-use crate::http::Peer;
+use crate::peer::Peer;
 use crate::session::{Close, Outbox};
 
 /// Has `outbox` close with the key or token of `peer`. Whom the host has named has none: the host ends what

@@ -8,9 +8,10 @@ use http_types::{Method, Response, StatusCode};
 use super::Endpoint;
 use crate::core::{Core, Options};
 use crate::env::Env;
-use crate::http::{Admission, Head, Incoming, Outcome, ParsedRequest, Peer, Service};
+use crate::http::{Admission, Head, Incoming, Outcome, ParsedRequest, Service};
 use crate::identity::Identity;
 use crate::limits::Limits;
+use crate::peer::Peer;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;

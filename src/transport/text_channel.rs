@@ -12,7 +12,8 @@ use crate::auth::Pass;
 use crate::core::Core;
 use crate::env::Env;
 use crate::error;
-use crate::http::{Head, Peer};
+use crate::http::Head;
+use crate::peer::Peer;
 use crate::session::{Close, Frame, Link, Outbox, Session, WhenFull};
 
 /// The subprotocol that SDK clients offer and insist on.

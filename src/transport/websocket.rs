@@ -16,7 +16,8 @@ use super::text_channel::{Closing, TextChannel, subprotocol};
 use crate::core::Core;
 use crate::deflate::Agreed;
 use crate::http::response::{set_header, text};
-use crate::http::{BoxFuture, Head, Incoming, Outcome, Peer, Socket};
+use crate::http::{BoxFuture, Head, Incoming, Outcome, Socket};
+use crate::peer::Peer;
 
 /// The header of what handshakes agree on beside the protocol itself.
 pub(super) const EXTENSIONS: &str = "sec-websocket-extensions";

@@ -11,11 +11,13 @@ use super::hangup::{HangUps, Watched};
 use super::state::Exchange;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::readiness::Readiness;
 use crate::sync::lock;
 
 /// See the module text.
 pub(crate) struct Exchanges {
     env: Arc<Env>,
+    readiness: Arc<Readiness>,
     executor: Weak<Executor<'static>>,
     open: Mutex<Open>,
     /// Made for the first exchange that names a socket.
@@ -31,9 +33,14 @@ struct Open {
 }
 
 impl Exchanges {
-    pub(crate) fn new(env: &Arc<Env>, executor: Weak<Executor<'static>>) -> Arc<Exchanges> {
+    pub(crate) fn new(
+        env: &Arc<Env>,
+        readiness: &Arc<Readiness>,
+        executor: Weak<Executor<'static>>,
+    ) -> Arc<Exchanges> {
         Arc::new(Exchanges {
             env: env.clone(),
+            readiness: readiness.clone(),
             executor,
             open: Mutex::default(),
             hang_ups: Mutex::default(),
@@ -97,7 +104,8 @@ impl Exchanges {
         let executor = self.executor.upgrade();
         let executor = executor.ok_or_else(|| Error::State("server is not running".into()))?;
         let hang_ups = HangUps::new()?;
-        let tellers = HangUps::serve(hang_ups.clone(), Arc::downgrade(self), self.env.clone())?;
+        let (readiness, env) = (&self.readiness, self.env.clone());
+        let tellers = HangUps::serve(hang_ups.clone(), readiness, Arc::downgrade(self), env)?;
         executor.spawn(tellers).detach();
         Ok(hang_ups)
     }

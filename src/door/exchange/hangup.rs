@@ -4,21 +4,21 @@
 //! revisions leaving is the cancellation. Only hang-ups are asked for: whether there are bytes to
 //! read is the host's business, and asking would wake us for each of them.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
-use async_io::Async;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::exchanges::Exchanges;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::readiness::{self, Interest, Readiness};
 use crate::shield::shielded;
 
-/// One epoll instance for all sockets of a running server. The reactor could watch each by itself,
-/// but not for hang-up alone.
+/// One epoll instance for all sockets of a running server, inside that of [`Readiness`]: what is
+/// told here is about exchanges and no tasks.
 pub(super) struct HangUps {
     epoll: Epoll,
 }
@@ -29,7 +29,7 @@ impl AsFd for HangUps {
     }
 }
 
-/// Lets the reactor borrow the descriptor of what is shared.
+/// Lends the descriptor of what is shared.
 struct Shared(Arc<HangUps>);
 
 impl AsFd for Shared {
@@ -57,12 +57,13 @@ impl HangUps {
     /// Tells exchanges of their clients' leaving for ever; spawned once on the I/O thread.
     pub(super) fn serve(
         hang_ups: Arc<HangUps>,
+        readiness: &Arc<Readiness>,
         exchanges: Weak<Exchanges>,
         env: Arc<Env>,
     ) -> Result<impl Future<Output = ()> + Send + 'static> {
-        let watching = Async::new_nonblocking(Shared(hang_ups))?;
+        let watching = readiness::Watched::foreign(Shared(hang_ups), readiness)?;
         Ok(async move {
-            while watching.readable().await.is_ok() {
+            while poll_fn(|cx| watching.poll_edge(Interest::Read, cx)).await.is_ok() {
                 let mut events = [EpollEvent::empty(); EVENTS];
                 let epoll = &watching.get_ref().0.epoll;
                 let count = epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);

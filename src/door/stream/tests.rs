@@ -1,8 +1,9 @@
 //! The host's side is a script; the descriptor is a real one.
 
 use super::*;
+use crate::readiness::Readiness;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Sender, channel};
 
 use futures_lite::future::{block_on, poll_fn};
@@ -57,7 +58,7 @@ impl StreamIo for Script {
 fn stream(script: Script) -> (Foreign, UnixStream, Diary) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let diary = script.diary.clone();
-    let descriptor = Async::new_nonblocking(OwnedFd::from(ours)).unwrap();
+    let descriptor = Watched::foreign(OwnedFd::from(ours), &Readiness::in_background()).unwrap();
     (Foreign::new(Box::new(script), descriptor), theirs, diary)
 }
 
@@ -132,7 +133,10 @@ fn one_wake_up_is_enough() {
     // because it may still be starting in the first one.
     const ROUNDS: usize = 20;
     let (ours, mut peer) = UnixStream::pair().unwrap();
-    let descriptor = Async::new(OwnedFd::from(ours.try_clone().unwrap())).unwrap();
+    let descriptor =
+        Watched::foreign(OwnedFd::from(ours.try_clone().unwrap()), &Readiness::in_background());
+    let descriptor = descriptor.unwrap();
+    ours.set_nonblocking(true).unwrap();
     let mut stream = Foreign::new(Box::new(Plain(ours)), descriptor);
     let (sender, wake_ups) = channel();
     let waker = Waker::from(Arc::new(Bell(Mutex::new(sender))));

@@ -24,9 +24,10 @@ use http_types::{Body, Method, StatusCode};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::response::{close_after, event_stream, json, response, text};
-use super::{Admission, HalfClose, Head, Incoming, Outcome, Peer, Service, Socket, serve};
+use super::{Admission, HalfClose, Head, Incoming, Outcome, Service, Socket, serve};
 use crate::env::Env;
 use crate::limits::Limits;
+use crate::peer::Peer;
 use crate::readiness::Readiness;
 use crate::stats::Stats;
 use crate::sync::lock;
