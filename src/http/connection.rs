@@ -15,7 +15,6 @@ use smol::channel::Receiver;
 
 use super::ask::{self, internal_error};
 use super::reading::{self, Stop};
-use super::reject::Reject;
 use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_head};
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
@@ -99,7 +98,7 @@ pub(crate) fn serve_upgraded(
 /// Answers 400 to a connection that is not for us to serve.
 #[cfg(feature = "tls")]
 pub(crate) async fn refuse(socket: Socket, message: &'static str, env: Arc<Env>) {
-    let reject = Reject::malformed(message);
+    let reject = super::reject::Reject::malformed(message);
     reject.counter(&env.counters).up();
     let mut wire = Wire::new(socket, Vec::new(), env);
     if wire.write_all(&reject.to_bytes()).await.is_ok() {

@@ -5,7 +5,7 @@ use http_types::StatusCode;
 use super::body::Dechunker;
 use super::decode::{canonical, decode};
 use super::direct::is_plain;
-use super::guard::{Scanner, parse};
+use super::guard::{Scanner, parse, parse_lines, whole_head};
 use super::head::{Expectation, Framing, Head};
 use super::reject::Reject;
 use crate::fuzzing::in_pieces;
@@ -21,7 +21,15 @@ pub fn head(data: &[u8]) {
     let limits = Limits { head_bytes: 4096, target_bytes: 512, ..Limits::default() };
     let whole = scan(bytes, bytes.len().max(1), &limits);
     assert_eq!(whole, scan(bytes, 1 + usize::from(*seed) % 7, &limits), "the split matters");
+    // The short way finds the same heads, and what it finds besides is none to the parser.
+    let short = whole_head(bytes, &limits);
+    if let Some((found, lines)) = short
+        && parse_lines(found, lines, &limits).is_ok()
+    {
+        assert_eq!(whole, Ok(Some(found.len())), "only the short way sees a head");
+    }
     let Ok(Some(length)) = whole else { return };
+    assert_eq!(short.map(|(found, _)| found.len()), Some(length), "the short way sees none");
     let Ok(head) = parse(&bytes[..length], &limits) else { return };
     check_promises(&head, &bytes[..length]);
     check_decoded(&head);

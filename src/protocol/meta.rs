@@ -79,9 +79,10 @@ impl Meta {
         let places = serde_json::from_str::<Members<'_>>(raw).map(|found| {
             found.0.map(|value| match value {
                 Some(value) => {
-                    // Borrowed from the text, which is shorter than 4 GiB as every message is.
+                    // Borrowed from the text. What is gigabytes away is not there.
                     let start = value.as_ptr() as usize - raw.as_ptr() as usize;
-                    start as u32..(start + value.len()) as u32
+                    let end = u32::try_from(start + value.len()).unwrap_or_default();
+                    end.saturating_sub(value.len() as u32)..end
                 }
                 None => 0..0,
             })
