@@ -103,6 +103,11 @@ impl Clock {
         }
     }
 
+    /// Lets go of who was named.
+    pub(crate) fn clear_sleeper(&self) {
+        lock(&self.sleeper).take();
+    }
+
     /// Wakes what is due, and tells how long there is nothing to do; `None` for ever. Whoever runs
     /// the server calls it before it sleeps.
     pub(crate) fn tick(&self) -> Option<Duration> {

@@ -103,8 +103,10 @@ fn wiped_page() -> Option<*mut AtomicI32> {
     if page == libc::MAP_FAILED {
         return None;
     }
-    // SAFETY: it is the mapping of the line above.
-    if unsafe { libc::madvise(page, PAGE_BYTES, libc::MADV_WIPEONFORK) } == 0 {
+    // SAFETY: it is the mapping of the lines above, which nobody uses yet.
+    let advise = |advice| unsafe { libc::madvise(page, PAGE_BYTES, advice) } == 0;
+    // Some emulators of processors agree with every advice and do nothing.
+    if !advise(-1) && advise(libc::MADV_WIPEONFORK) {
         return Some(page.cast());
     }
     // SAFETY: as above; nobody has a pointer into it.

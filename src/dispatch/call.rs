@@ -145,7 +145,8 @@ impl NewCall {
         // The I/O thread is not the host's.
         let is_inline = self.is_inline && core.env.host.is_none();
         // What blocks the I/O thread blocks its clock too, and most calls end before they come back
-        // from there: only one that is kept needs a deadline.
+        // from there: only one that is kept needs a deadline. On a worker, which is one of ours as
+        // well, an inline function is run by a host that asks its own server.
         if is_inline && is_own_thread() {
             run(core, call);
             return state.arm();

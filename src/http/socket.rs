@@ -16,6 +16,8 @@ pub(crate) struct Socket {
     stream: Stream,
     /// Reads in a row that did not have to wait.
     eager_reads: u8,
+    /// The last read was put off so that others get their turn.
+    is_pausing: bool,
 }
 
 enum Stream {
@@ -63,7 +65,12 @@ impl Socket {
     }
 
     fn new(stream: Stream) -> Socket {
-        Socket { stream, eager_reads: 0 }
+        Socket { stream, eager_reads: 0, is_pausing: false }
+    }
+
+    /// Tells whether the last read came to nothing although there may be bytes.
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.is_pausing
     }
 
     fn poll_read_stream(
@@ -92,7 +99,8 @@ impl AsyncRead for Socket {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.eager_reads == EAGER_READS {
+        this.is_pausing = this.eager_reads == EAGER_READS;
+        if this.is_pausing {
             this.eager_reads = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;

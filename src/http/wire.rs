@@ -248,8 +248,10 @@ impl Wire {
             }
             Poll::Ready(Ok(_)) => Poll::Ready(Arrival::Bytes),
             Poll::Ready(Err(_)) => Poll::Ready(Arrival::Never),
+            Poll::Pending if self.socket.is_pausing() => Poll::Pending,
             // Only now: what has come counts, however late we look, for the process may have stood
-            // still. A client that sends a byte at a time has us wait between them.
+            // still. A client that sends a byte at a time has us wait between them, and one that
+            // never stops comes to the bound of a head or a body.
             Poll::Pending => self.alarm.poll(cx).map(|()| Arrival::Late),
         }
     }

@@ -98,7 +98,8 @@ impl Meta {
     fn member(&self, number: usize) -> Option<&str> {
         let Range { start, end } = self.places[number];
         let text = self.raw.as_deref()?.get(start as usize..end as usize)?;
-        (!text.is_empty()).then_some(text)
+        // Null is what some clients write for what is not there.
+        (!text.is_empty() && text != "null").then_some(text)
     }
 
     fn text(&self, number: usize) -> Option<Cow<'_, str>> {
@@ -256,6 +257,15 @@ mod tests {
         assert_eq!(meta.client().name, "c");
         assert_eq!(meta.log_level(), LogLevel::AtLeast(Level::Warning));
         assert_eq!(meta.progress_token(), Some("9007199254740993"));
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let members = KEYS.map(|key| format!("{key:?}:null")).join(",");
+        let meta = read(&format!(r#"{{"_meta":{{{members}}}}}"#));
+        assert!(meta.version().is_none() && !meta.has_capabilities());
+        assert_eq!((meta.log_level(), meta.client()), (LogLevel::Absent, ClientInfo::default()));
+        assert!(meta.progress_token().is_none() && meta.traceparent().is_none());
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(super) fn start(
                 let _ = end.recv().await;
             })
         });
+        // It has a descriptor of this thread's.
+        env.clock.clear_sleeper();
     })
 }
 

@@ -168,7 +168,14 @@ impl Exchange {
                 Some(Ok(frame)) if self.hold(&mut slot) => break Some(frame),
                 // No stream is free: the notification is lost, the answer will come as JSON.
                 Some(Ok(_)) => self.env.counters.notifications_dropped.up(),
-                Some(Err(why)) => return self.closed(why).into(),
+                Some(Err(why)) => {
+                    // Nobody is going to add to a stream that has been made ready in vain. With a
+                    // key that was taken away the call goes on, and its end is that of the stream.
+                    if why == Close::Done {
+                        self.end_stream();
+                    }
+                    return self.closed(why).into();
+                }
                 // A silent call of many seconds: a stream with comments keeps proxies patient.
                 None if self.form != Form::Json && self.hold(&mut slot) => {
                     if self.start_streaming() {
@@ -298,8 +305,14 @@ impl ReplySink for Exchange {
         let mut first = lock(&self.first);
         let is_first = !self.streaming.load(SeqCst);
         if is_first && self.form != Form::Stream {
-            *first = Some(Reply { text, error });
+            // Who has lost the key meanwhile is told that, and not this.
+            let is_revoked =
+                self.outbox.get().is_some_and(|outbox| outbox.closed() == Some(Close::Revoked));
             self.end_stream();
+            if is_revoked {
+                return;
+            }
+            *first = Some(Reply { text, error });
             // Who waits for it looks for it when the outbox ends.
             return self.outbox.get().into_iter().for_each(|outbox| outbox.close(Close::Done));
         }

@@ -17,7 +17,7 @@ use crate::sync::lock;
 /// See the module text.
 pub(crate) struct Exchanges {
     env: Arc<Env>,
-    readiness: Arc<Readiness>,
+    readiness: Weak<Readiness>,
     executor: Weak<Executor<'static>>,
     open: Mutex<Open>,
     /// Made for the first exchange that names a socket.
@@ -40,7 +40,7 @@ impl Exchanges {
     ) -> Arc<Exchanges> {
         Arc::new(Exchanges {
             env: env.clone(),
-            readiness: readiness.clone(),
+            readiness: Arc::downgrade(readiness),
             executor,
             open: Mutex::default(),
             hang_ups: Mutex::default(),
@@ -101,11 +101,13 @@ impl Exchanges {
     }
 
     fn start_watching(self: &Arc<Self>) -> Result<Arc<HangUps>> {
-        let executor = self.executor.upgrade();
-        let executor = executor.ok_or_else(|| Error::State("server is not running".into()))?;
+        let (Some(executor), Some(readiness)) = (self.executor.upgrade(), self.readiness.upgrade())
+        else {
+            return Err(Error::State("server is not running".into()));
+        };
         let hang_ups = HangUps::new()?;
-        let (readiness, env) = (&self.readiness, self.env.clone());
-        let tellers = HangUps::serve(hang_ups.clone(), readiness, Arc::downgrade(self), env)?;
+        let (exchanges, env) = (Arc::downgrade(self), self.env.clone());
+        let tellers = HangUps::serve(hang_ups.clone(), &readiness, exchanges, env)?;
         executor.spawn(tellers).detach();
         Ok(hang_ups)
     }
