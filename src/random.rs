@@ -13,3 +13,13 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     getrandom::fill(&mut bytes).map_err(|error| Error::Io(io::Error::other(error.to_string())))?;
     Ok(bytes)
 }
+
+/// Numbers below what is asked for, the same ones for each seed: for tests that try many inputs.
+#[cfg(test)]
+pub(crate) fn sequence(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    }
+}

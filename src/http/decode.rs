@@ -156,11 +156,7 @@ mod tests {
             b"GET http://h/a%20b HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 3\r\n\r\n",
             b"OPTIONS * HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
         ];
-        let mut state = 7_u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % below
-        };
+        let mut random = crate::random::sequence(7);
         let mut accepted = 0;
         for round in 0..30_000 {
             let mut bytes = seeds[round % seeds.len()].to_vec();

@@ -194,11 +194,7 @@ mod tests {
     #[test]
     fn what_is_plain_is_plain_to_the_decoder_too() {
         let seeds = [post("localhost:19990"), post("127.0.0.1"), post("a.b-c.example")];
-        let mut state = 1_u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % below
-        };
+        let mut random = crate::random::sequence(1);
         let mut accepted = 0;
         for round in 0..60_000 {
             let mut bytes = seeds[round % seeds.len()].clone();

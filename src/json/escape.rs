@@ -138,12 +138,11 @@ mod tests {
     fn what_is_put_together_at_random_is_escaped_as_others_do_it() {
         let pieces =
             ["\"", "\\", "\n", "\u{1}", "a", "!", "#", "[", "]", " ", "é", "€", "𝄞", "\u{7f}"];
-        let mut state = 1_u64;
+        let mut random = crate::random::sequence(1);
         for length in 0..3000 {
             let mut text = String::new();
             for _ in 0..length % 40 {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                text.push_str(pieces[(state >> 33) as usize % pieces.len()]);
+                text.push_str(pieces[random(pieces.len())]);
             }
             check(&text);
         }

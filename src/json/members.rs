@@ -23,7 +23,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
                 let mut members = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
+                while let Some((Text(name), value)) = map.next_entry()? {
                     members.push((name, value));
                 }
                 Ok(Members(members))
@@ -34,6 +34,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Borrowed where it has no escapes; a plain `Cow` would always be a copy.
+/// A string, borrowed where it has no escapes; serde copies a plain `Cow` inside of anything.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);

@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub(crate) use members::Members;
+pub(crate) use members::{Members, Text};
 pub use writer::{JsonWriter, WrittenJson};
 
 use crate::error::{Error, Result};

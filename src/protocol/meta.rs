@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{ClientCapabilities, Revision};
+use crate::json::Text;
 use crate::level::Level;
 use crate::rpc::{Params, string};
 
@@ -203,7 +204,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut found = [None; KEYS.len()];
-                while let Some(Name(name)) = map.next_key()? {
+                while let Some(Text(name)) = map.next_key()? {
                     let Some(number) = KEYS.iter().position(|key| *key == name) else {
                         map.next_value::<IgnoredAny>()?;
                         continue;
@@ -220,10 +221,6 @@ impl<'de> Deserialize<'de> for Members<'de> {
         from.deserialize_map(Finder)
     }
 }
-
-/// Borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// It stands in every progress notification; a longer one is no token but an attack.
 const TOKEN_BYTES_MAX: usize = 1024;

@@ -1,12 +1,10 @@
 //! Parses one text into JSON-RPC messages, strictly.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Id, Params, code, usual};
-use crate::json::depth;
+use crate::json::{Text, depth};
 use crate::limits::Limits;
 
 /// What one text holds.
@@ -145,11 +143,6 @@ struct Envelope<'a> {
     #[serde(borrow, default, deserialize_with = "crate::json::present")]
     error: Option<&'a RawValue>,
 }
-
-/// Borrowed where it has no escapes; serde copies an `Option<Cow<str>>` always.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn invalid(id: Option<Id>, reason: &str) -> Malformed {
     Malformed { code: code::INVALID_REQUEST, id, reason: reason.into() }

@@ -147,11 +147,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{}}}"#,
             r#"{"jsonrpc":"2.0","id":"a","method":"m","params":{"x":[1,{"name":"}"}],"_meta":{}}}"#,
         ];
-        let mut state = 1_u64;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % below
-        };
+        let mut random = crate::random::sequence(1);
         let mut taken = 0;
         for round in 0..40_000 {
             let mut bytes = seeds[round % seeds.len()].as_bytes().to_vec();

@@ -29,15 +29,6 @@ impl AsFd for HangUps {
     }
 }
 
-/// Lends the descriptor of what is shared.
-struct Shared(Arc<HangUps>);
-
-impl AsFd for Shared {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 impl HangUps {
     pub(super) fn new() -> Result<Arc<HangUps>> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io_error)?;
@@ -61,11 +52,11 @@ impl HangUps {
         exchanges: Weak<Exchanges>,
         env: Arc<Env>,
     ) -> Result<impl Future<Output = ()> + Send + 'static> {
-        let watching = readiness::Watched::foreign(Shared(hang_ups), readiness)?;
+        let watching = readiness::Watched::foreign(hang_ups, readiness)?;
         Ok(async move {
             while poll_fn(|cx| watching.poll_edge(Interest::Read, cx)).await.is_ok() {
                 let mut events = [EpollEvent::empty(); EVENTS];
-                let epoll = &watching.get_ref().0.epoll;
+                let epoll = &watching.get_ref().epoll;
                 let count = epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
                 let Some(exchanges) = exchanges.upgrade() else { return };
                 for event in &events[..count] {
