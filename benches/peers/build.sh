@@ -7,6 +7,7 @@ set -euo pipefail
 
 name=${1:?usage: build.sh NAME FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
+retry=$here/../../tests/install/retry.sh
 mkdir -p "${2:?usage: build.sh NAME FOLDER}/servers/stripped"
 into=$(cd "$2" && pwd)
 program="$into/servers/$name"
@@ -20,11 +21,12 @@ build_rust() {
 }
 
 build_node() {
+    "$here/../../tests/install/node.sh" "$into/../node"
     mkdir -p "$into/$name"
     cp "$here/$name"/{package.json,package-lock.json,server.mjs} "$into/$name/"
-    (cd "$into/$name" && npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$into/$name" && "$retry" npm ci --no-audit --no-fund --loglevel=error)
     # exec: the benchmark reads the clock of the process that it has started.
-    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/$name/node_modules/.bin/node" \
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/../node/bin/node" \
         "$into/$name/server.mjs" >"$program"
     chmod +x "$program"
 }
@@ -33,7 +35,7 @@ build_node() {
 make_venv() {
     python3 -m venv "$1" >/dev/null 2>&1 && return
     rm -rf "$1"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+    "$retry" python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
         --target "$into/virtualenv" virtualenv==21.15.7
     PYTHONPATH="$into/virtualenv" python3 -m virtualenv --quiet "$1"
 }
@@ -41,7 +43,7 @@ make_venv() {
 build_python() {
     rm -rf "${into:?}/$name"
     make_venv "$into/$name"
-    "$into/$name/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$retry" "$into/$name/bin/python" -m pip install --quiet --disable-pip-version-check \
         --requirement "$here/py/requirements-${name#py}.txt"
     printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/$name/bin/python" "$here/py/server.py" \
         >"$program"

@@ -6,5 +6,4 @@ test-apps: $(BUILD)/sysmond | chromium-present
 	tests/apps/run.sh $(BUILD)/sysmond
 
 chromium-present:
-	@command -v chromium >/dev/null || \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	@command -v chromium >/dev/null || $(APT) chromium

@@ -5,7 +5,9 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-into=$(cd "$here/../.." && pwd)/build/apps
+build=$(cd "$here/../.." && pwd)/build
+into=$build/apps
+"$here/../install/node.sh" "$build/node"
 
 # Copied last, so that an interrupted installation starts again.
 if ! cmp -s "$here/package.json" "$into/installed.json"; then
@@ -13,7 +15,8 @@ if ! cmp -s "$here/package.json" "$into/installed.json"; then
     rm -rf "$into"
     mkdir -p "$into"
     cp "$here/package.json" "$into/"
-    (cd "$into" && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null)
+    (cd "$into" && "$here/../install/retry.sh" npm install --no-audit --no-fund \
+        --no-package-lock --loglevel=error >/dev/null)
     cp "$here/package.json" "$into/installed.json"
 fi
-exec "$into/node_modules/node/bin/node" "$here/run.mjs" "$into" "$@"
+exec "$build/node/bin/node" "$here/run.mjs" "$into" "$@"

@@ -12,6 +12,6 @@ test-websocket: $(AUTOBAHN)/bin/kosoku
 
 $(AUTOBAHN)/bin/kosoku: tests/autobahn/requirements.txt
 	rm -rf $(AUTOBAHN)
-	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	$(RETRY) python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
 	  --target $(AUTOBAHN) -r $<
 	@touch $@

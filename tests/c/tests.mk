@@ -69,11 +69,11 @@ $(C_TESTS:%=run-valgrind-%): run-valgrind-%: $(BUILD)/c/plain/% | valgrind-prese
 	@timeout $(C_TEST_SECONDS_MAX) $(VALGRIND) $<
 
 valgrind-present:
-	@command -v valgrind >/dev/null || { apt-get update -qq && apt-get install -y -qq valgrind; }
+	@command -v valgrind >/dev/null || $(APT) valgrind
 
 cxx-present:
-	@command -v $(CXX) >/dev/null || { apt-get update -qq && apt-get install -y -qq g++; }
+	@command -v $(CXX) >/dev/null || $(APT) g++
 
 openssl-present:
 	@printf '#include <openssl/ssl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 || \
-	  { apt-get update -qq && apt-get install -y -qq libssl-dev; }
+	  $(APT) libssl-dev

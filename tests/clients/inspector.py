@@ -23,7 +23,7 @@ class Inspector:
     """Runs the Inspector against one server in one era."""
 
     def __init__(self, clients, url, era):
-        node = clients / "node_modules/.bin/node"
+        node = clients.parent / "node/bin/node"
         self.command = [node, clients / LAUNCHER, "--cli", url, "--protocol-era", era]
         self.command += ["--format", "json"]
 

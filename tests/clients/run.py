@@ -148,7 +148,7 @@ class Pair:
 
 def client_commands(clients, server):
     """Lists the clients that call sysmond's tools: each one's name and the command that runs it."""
-    node = clients / "node_modules/.bin/node"
+    node = clients.parent / "node/bin/node"
     modern = clients / "venv-modern/bin/python"
     legacy = clients / "venv-legacy/bin/python"
     mcp, sse, websocket = server.url("/mcp"), server.url("/sse"), server.url("/mcp", "ws")
@@ -176,7 +176,7 @@ def client_commands(clients, server):
 
 def feature_commands(clients, rmcp, part, server):
     """Lists the SDK clients that use what a server has beside tools; `part` names the server."""
-    node = clients / "node_modules/.bin/node"
+    node = clients.parent / "node/bin/node"
     modern = clients / "venv-modern/bin/python"
     legacy = clients / "venv-legacy/bin/python"
     http, sse, websocket = server.url("/mcp"), server.url("/sse"), server.url("/mcp", "ws")
@@ -204,7 +204,7 @@ def host_commands(clients, host):
 
 def oauth_commands(clients, sysmond):
     """Lists the clients that start a sysmond of their own, with an authorization server beside."""
-    node, script = clients / "node_modules/.bin/node", clients / "oauth.mjs"
+    node, script = clients.parent / "node/bin/node", clients / "oauth.mjs"
     return {
         "oauth-ts-sdk-1": [node, script, sysmond, "v1"],
         "oauth-ts-sdk-2": [node, script, sysmond, "v2"],

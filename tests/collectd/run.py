@@ -39,7 +39,7 @@ def sdk_clients(make, clients):
     for script in [HERE / "collectd_client.mjs", HERE.parent / "clients/expect.mjs"]:
         # Node looks for packages beside the script.
         shutil.copy(script, clients)
-    node = [clients / "node_modules/.bin/node", clients / "collectd_client.mjs"]
+    node = [clients.parent / "node/bin/node", clients / "collectd_client.mjs"]
     python = {
         "modern": [clients / "venv-modern/bin/python", HERE / "py_client.py"],
         "legacy": [clients / "venv-legacy/bin/python", HERE / "py_client.py"],

@@ -4,7 +4,8 @@
 //
 // Starts the host on a free port, runs every leg and ends with the line `N passed, N failed`.
 // Exit 0: every scenario of every leg passed, without a warning. --markdown prints the table as
-// the README has it. Nothing is installed or downloaded here.
+// the README has it. Nothing is installed or downloaded here. The suite needs Node 22 or later and
+// runs in the same as this.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -111,13 +112,11 @@ function startHost(binary) {
 }
 
 async function runLeg(leg, nodeModules, url) {
-  // The suite needs Node 22 or later, which the system may not have: the pinned package does.
-  const node = join(nodeModules, 'node/bin/node');
   const entry = join(nodeModules, leg.suite, 'dist/index.js');
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
   try {
     const args = [entry, 'server', '--url', url, ...leg.args, '--output-dir', folder];
-    const run = await runSuite(node, args);
+    const run = await runSuite(args);
     const scenarios = readScenarios(folder).map((s) => ({ ...s, problems: judge(s) }));
     const problems = scenarios.flatMap((s) => s.problems);
     if (run.code !== 0) problems.push(`the suite ended with ${run.code}`);
@@ -137,9 +136,9 @@ async function runLeg(leg, nodeModules, url) {
   }
 }
 
-function runSuite(node, args) {
+function runSuite(args) {
   return new Promise((resolve, reject) => {
-    const run = spawn(node, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const run = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     run.stdout.on('data', (chunk) => (output += chunk));
     run.stderr.on('data', (chunk) => (output += chunk));

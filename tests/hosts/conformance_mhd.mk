@@ -12,4 +12,4 @@ $(HOSTS)/conformance_mhd: tests/hosts/conformance_mhd.c $(ADAPTER_MHD) \
 
 .PHONY: conformance-mhd
 conformance-mhd: $(HOSTS)/conformance_mhd conformance-suite
-	node tests/conformance/run.mjs $< $(BUILD)/conformance/node_modules
+	$(NODE) tests/conformance/run.mjs $< $(BUILD)/conformance/node_modules

@@ -11,7 +11,7 @@ PACKAGES="libmicrohttpd-dev libcivetweb-dev libevent-dev libssl-dev openssl
 collectd-core collectd-dev nginx lighttpd haproxy"
 
 root=${1:?usage: packages.sh FOLDER}
-apt_options="-qq -o APT::Sandbox::User=$(id -un)"
+apt_options="-qq -o APT::Sandbox::User=$(id -un) -o Acquire::Retries=5"
 
 # Runs apt-get with settings that leave the system alone.
 apt() {
