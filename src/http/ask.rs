@@ -45,16 +45,13 @@ fn counted(admitted: Admitted, env: &Env) -> Admitted {
 pub(super) fn respond(
     service: &dyn Service,
     env: &Env,
-    head: Head,
-    body: Vec<u8>,
-    peer: Peer,
+    incoming: &Incoming,
 ) -> Result<Outcome, Reject> {
-    if !head.is_plain {
-        decode(&head, body.len())?;
+    if !incoming.head.is_plain {
+        decode(&incoming.head, incoming.body.len())?;
     }
     env.counters.requests.up();
-    let incoming = Incoming { head, body, peer };
-    let outcome = shielded(env, "a request", || service.respond(&incoming));
+    let outcome = shielded(env, "a request", || service.respond(incoming));
     Ok(outcome.unwrap_or_else(|| Outcome::respond(internal_error())))
 }
 

@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_lite::future;
 use http_types::Response;
@@ -19,8 +20,8 @@ use super::response::{Reply, Terms, brief, events, finish, no_upgrade, upgrade_h
 use super::wire::{Arrival, Departure, Lost, Wire};
 use super::writer::pump;
 use super::{
-    Admission, Admitted, BoxFuture, Final, HalfClose, Head, Outcome, Service, Socket, Takeover,
-    Version, direct,
+    Admission, Admitted, BoxFuture, Final, HalfClose, Head, Incoming, Outcome, Service, Socket,
+    Takeover, Version, direct,
 };
 use crate::env::Env;
 use crate::level::Level;
@@ -52,6 +53,7 @@ pub(crate) fn serve(
         requests: 0,
         empty_lines: 0,
         has_unread_body: false,
+        last: None,
     });
     async move {
         let _held = &held;
@@ -125,12 +127,14 @@ struct Connection {
     empty_lines: u8,
     /// The request under way has a body that was not read to its end.
     has_unread_body: bool,
+    /// The head of the request before, which the next one may repeat. Not kept for long.
+    last: Option<Box<Head>>,
 }
 
 /// What is to be sent for one request.
 enum Answer {
     /// Not before it is known who asks.
-    Asked(Box<(Head, Terms, Admission)>),
+    Asked(Box<(Box<Head>, Terms, Admission)>),
     /// Not before it is there.
     Wait(BoxFuture<Final>, HalfClose, Terms),
     Reply(Reply),
@@ -156,7 +160,9 @@ impl Connection {
     /// Waits for the first byte of a request; false when the connection is over.
     async fn next_request(&mut self) -> bool {
         self.empty_lines = 0;
-        self.wire.start_deadline(self.env.limits.idle_time);
+        let idle_time = self.env.limits.idle_time;
+        let limit = if self.last.is_some() { idle_time.min(BUSY_TIME) } else { idle_time };
+        self.wire.start_deadline(limit);
         poll_fn(|cx| self.poll_next_request(cx)).await
     }
 
@@ -178,12 +184,21 @@ impl Connection {
             }
             match self.wire.poll_more(cx) {
                 Poll::Ready(Arrival::Bytes) => {}
+                Poll::Ready(Arrival::Late) if self.rest() => {}
                 Poll::Ready(_) => return Poll::Ready(false),
                 // Again, now that whoever closes it would wake us.
                 Poll::Pending if self.drain.is_closed() => return Poll::Ready(false),
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Lets go of what only a busy client needs, with a new deadline; false when the old one was
+    /// the last.
+    fn rest(&mut self) -> bool {
+        let rest = self.env.limits.idle_time.saturating_sub(BUSY_TIME);
+        self.wire.start_deadline(rest);
+        self.last.take().is_some() && !rest.is_zero()
     }
 
     /// Does the exchange if nothing in it has to wait: most are whole requests with short answers.
@@ -224,7 +239,8 @@ impl Connection {
     /// Answers a request that has arrived as a whole, without a future for its pieces. `None` when
     /// some of it is missing or anything about it is unusual.
     fn answer_at_once(&mut self) -> Option<Answer> {
-        let (head, body) = reading::whole(&mut self.wire, &self.env.limits)?;
+        let last = self.last.take();
+        let (head, body) = reading::whole(&mut self.wire, &self.env.limits, last)?;
         let (terms, admission) = self.ask(&head);
         let Admission::Now(admitted) = admission else {
             return Some(Answer::Asked(Box::new((head, terms, admission))));
@@ -250,7 +266,12 @@ impl Connection {
     }
 
     /// Goes on once it is known who sends the request.
-    async fn answer_asked(&mut self, head: Head, terms: Terms, admission: Admission) -> Answer {
+    async fn answer_asked(
+        &mut self,
+        head: Box<Head>,
+        terms: Terms,
+        admission: Admission,
+    ) -> Answer {
         let admitted = match admission {
             Admission::Now(admitted) => Some(admitted),
             Admission::Later(admission) => self.wait_admission(admission).await,
@@ -283,11 +304,14 @@ impl Connection {
     }
 
     /// Hands a whole request up.
-    fn respond(&mut self, head: Head, body: Vec<u8>, peer: Peer, terms: Terms) -> Answer {
+    fn respond(&mut self, head: Box<Head>, body: Vec<u8>, peer: Peer, terms: Terms) -> Answer {
         self.has_unread_body = false;
         self.wire.end_deadline();
         self.wire.release();
-        match ask::respond(&*self.service, &self.env, head, body, peer) {
+        let incoming = Incoming { head, body, peer };
+        let outcome = ask::respond(&*self.service, &self.env, &incoming);
+        self.last = Some(incoming.head).filter(|head| head.is_repeatable());
+        match outcome {
             Ok(Outcome::Respond(answer)) => self.conclude(answer, terms),
             Ok(Outcome::Wait { reply, half_close }) => Answer::Wait(reply, half_close, terms),
             Ok(Outcome::Upgrade { headers, run }) => self.upgrade(&headers, run, terms),
@@ -330,6 +354,8 @@ impl Connection {
     fn send(&mut self, answer: Answer) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
         match answer {
             Answer::Reply(reply) => {
+                // It may be a stream, which goes on for hours.
+                self.last = None;
                 let persist = reply.persist;
                 let mut sent = pump(&mut self.wire, &self.env, reply);
                 Box::pin(poll_fn(move |cx| {
@@ -422,6 +448,9 @@ fn stream_or(answer: Final, terms: Terms, env: &Env) -> Reply {
     };
     finish(answer.into(), terms, env)
 }
+
+/// How long a client that sends nothing may still be about to repeat itself.
+const BUSY_TIME: Duration = Duration::from_secs(1);
 
 /// Empty lines that may stand before one request.
 const EMPTY_LINES: u8 = 16;

@@ -33,6 +33,21 @@ pub fn head(data: &[u8]) {
     let Ok(head) = parse(&bytes[..length], &limits) else { return };
     check_promises(&head, &bytes[..length]);
     check_decoded(&head);
+    check_repeated(head, &bytes[..length], usize::from(*seed), &limits);
+}
+
+/// What is taken for a repetition is what would be read there.
+fn check_repeated(mut head: Head, bytes: &[u8], seed: usize, limits: &Limits) {
+    let expected = head.is_repeatable().then_some(bytes.len());
+    assert_eq!(head.repeat(bytes), expected, "the same head");
+    let mut other = bytes.to_vec();
+    // Most digits become another one.
+    other[seed * bytes.len() / 256] ^= 1;
+    if let Some(length) = head.repeat(&other) {
+        assert_eq!(whole_head(&other, limits).map(|(found, _)| found.len()), Some(length));
+        let read = parse(&other, limits);
+        assert!(read.is_ok_and(|read| read == head), "{}", String::from_utf8_lossy(&other));
+    }
 }
 
 /// Where the head ends, or the status of its refusal.

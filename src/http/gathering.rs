@@ -12,7 +12,9 @@ use super::body::{BODY_LATE, BODY_TOO_LARGE, TOO_MUCH_HELD};
 use super::parsed::read_head;
 use super::reject::Reject;
 use super::response::no_upgrade;
-use super::{Admission, Admitted, BoxFuture, Head, Outcome, ParsedRequest, Service, Version};
+use super::{
+    Admission, Admitted, BoxFuture, Head, Incoming, Outcome, ParsedRequest, Service, Version,
+};
 use crate::env::Env;
 use crate::held::Held;
 use crate::peer::Peer;
@@ -90,7 +92,8 @@ impl Gathering {
         let Gathering { service, env, head, peer, admission: _, body, held } = self;
         drop(held);
         let version = head.version;
-        match ask::respond(&*service, &env, head, body, peer) {
+        let incoming = Incoming { head: Box::new(head), body, peer };
+        match ask::respond(&*service, &env, &incoming) {
             Ok(Outcome::Upgrade { .. }) if version == Version::Http10 => {
                 Outcome::respond(no_upgrade())
             }

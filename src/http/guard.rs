@@ -256,7 +256,7 @@ fn parse_framing(fields: &Fields, version: Version) -> Result<Framing, Reject> {
     }
 }
 
-fn parse_length(raw: &str) -> Result<u64, Reject> {
+pub(super) fn parse_length(raw: &str) -> Result<u64, Reject> {
     if raw.is_empty() || !raw.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Reject::malformed("Content-Length must be a number"));
     }

@@ -8,8 +8,10 @@ use std::ops::Range;
 use http_types::Method;
 
 use super::Version;
+use super::guard::parse_length;
 
 /// The head of one request. [`guard::parse`](super::guard::parse) alone makes it.
+#[derive(PartialEq)]
 pub(crate) struct Head {
     pub(crate) method: Method,
     /// As sent, without the query: nothing is unescaped and `..` stays. `*` for `OPTIONS *`.
@@ -53,7 +55,7 @@ pub(super) enum Expectation {
 }
 
 impl Head {
-    /// First value of a field, name in lower case, blanks stripped.
+    /// First value of a field, blanks stripped.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.fields.values(name).next()
     }
@@ -63,7 +65,7 @@ impl Head {
         self.fields.values(name)
     }
 
-    /// Every field: name in lower case, value with blanks stripped.
+    /// Every field: name as sent, value with blanks stripped.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter()
     }
@@ -100,6 +102,34 @@ impl Head {
         }
     }
 
+    /// Tells whether a client that sends more requests may be expected to begin them like this.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_plain && self.fields.is_verbatim && matches!(self.framing, Framing::Length(_))
+    }
+
+    /// Makes this the head that `buffer` begins with, if both are the same or differ in the digits
+    /// of their Content-Length alone, and returns its bytes. It is what the guard would read there.
+    ///
+    /// Clients begin all they send on one connection alike, and comparing costs a fiftieth of
+    /// reading.
+    pub(super) fn repeat(&mut self, buffer: &[u8]) -> Option<usize> {
+        let bytes = self.fields.text.len();
+        let sent = buffer.get(..bytes).filter(|_| self.is_repeatable())?;
+        if sent != self.fields.text.as_bytes() {
+            let digits = self.fields.place("content-length")?;
+            let old = self.fields.text.as_bytes();
+            if sent[..digits.start] != old[..digits.start]
+                || sent[digits.end..] != old[digits.end..]
+            {
+                return None;
+            }
+            let length = std::str::from_utf8(&sent[digits.clone()]).ok()?;
+            self.framing = Framing::Length(parse_length(length).ok()?);
+            self.fields.text.replace_range(digits, length);
+        }
+        Some(bytes)
+    }
+
     /// The head of a request in tests of the layers above; `text` has no final empty line.
     #[cfg(test)]
     pub(crate) fn of(text: &str) -> Head {
@@ -113,22 +143,25 @@ impl Head {
 }
 
 /// Header fields in one allocation for the text and one for the places in it.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub(super) struct Fields {
     text: String,
     places: Vec<Field>,
     /// The bits of all names: most look-ups are for fields that are not there.
     names: u64,
+    /// The text is the whole head as it was sent.
+    is_verbatim: bool,
 }
 
 /// Where the name of a field is and where its value.
+#[derive(PartialEq)]
 struct Field {
     name: Range<u32>,
     value: Range<u32>,
 }
 
 impl Fields {
-    /// Keeps `fields`, names in lower case. Bytes that are not UTF-8 become replacement characters.
+    /// Keeps `fields`. Bytes that are not UTF-8 become replacement characters.
     ///
     /// Of the blanks that are trimmed here a value can only have those that it should: the guard has
     /// seen to the others.
@@ -139,7 +172,6 @@ impl Fields {
         for (name, value) in fields {
             let start = text.len();
             text.push_str(name);
-            text[start..].make_ascii_lowercase();
             let split = text.len();
             names |= bit(&text.as_bytes()[start..]);
             text.push_str(&String::from_utf8_lossy(value.trim_ascii()));
@@ -147,7 +179,7 @@ impl Fields {
             let range = |start: usize, end: usize| start as u32..end as u32;
             places.push(Field { name: range(start, split), value: range(split, text.len()) });
         }
-        Fields { text, places, names }
+        Fields { text, places, names, is_verbatim: false }
     }
 
     /// As [`of`](Self::of), for fields that lie in `head`, of which one copy is made.
@@ -157,7 +189,6 @@ impl Fields {
     ) -> Fields {
         // One look at all of it; hardly any request has such bytes.
         let Ok(text) = std::str::from_utf8(head) else { return Fields::of(fields) };
-        let mut text = text.to_owned();
         let mut places = Vec::with_capacity(fields.size_hint().0);
         let mut names = 0;
         let range = |part: &[u8]| {
@@ -167,13 +198,11 @@ impl Fields {
         };
         let short = |range: Range<usize>| range.start as u32..range.end as u32;
         for (name, value) in fields {
-            let name = range(name.as_bytes());
-            let value = range(value.trim_ascii());
-            text[name.clone()].make_ascii_lowercase();
-            names |= bit(&text.as_bytes()[name.clone()]);
+            names |= bit(name.as_bytes());
+            let (name, value) = (range(name.as_bytes()), range(value.trim_ascii()));
             places.push(Field { name: short(name), value: short(value) });
         }
-        Fields { text, places, names }
+        Fields { text: text.to_owned(), places, names, is_verbatim: true }
     }
 
     /// Bytes of the text in which the fields are.
@@ -186,15 +215,24 @@ impl Fields {
     }
 
     pub(super) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.named(name).map(|field| self.part(&field.value))
+    }
+
+    /// Where in the text the first value of a field is.
+    fn place(&self, name: &str) -> Option<Range<usize>> {
+        let value = &self.named(name).next()?.value;
+        Some(value.start as usize..value.end as usize)
+    }
+
+    fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Field> {
         let is_absent = self.names & bit(name.as_bytes()) == 0;
         let places = if is_absent { &[] } else { &self.places[..] };
         // Bytes are compared because a cut through a string is checked.
         let text = self.text.as_bytes();
-        let is_named = move |field: &&Field| {
+        places.iter().filter(move |field| {
             let (start, end) = (field.name.start as usize, field.name.end as usize);
-            end - start == name.len() && &text[start..end] == name.as_bytes()
-        };
-        places.iter().filter(is_named).map(|field| self.part(&field.value))
+            end - start == name.len() && text[start..end].eq_ignore_ascii_case(name.as_bytes())
+        })
     }
 
     fn part(&self, range: &Range<u32>) -> &str {
@@ -207,9 +245,9 @@ impl Fields {
     }
 }
 
-/// One bit for each name; some names share one.
+/// One bit for each name, whatever its case; some names share one.
 fn bit(name: &[u8]) -> u64 {
-    let last = name.last().copied().unwrap_or_default();
+    let last = name.last().copied().unwrap_or_default().to_ascii_lowercase();
     1 << ((name.len() * 5 + usize::from(last)) % 64)
 }
 
@@ -272,6 +310,55 @@ mod tests {
         assert!(head.has_token("connection", "close"));
         assert!(head.has_token("connection", "BAR"));
         assert!(!head.has_token("connection", "clos"));
+    }
+
+    const FIRST: &str = "POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length:  120 \r\nA: 1\r\n\r\n";
+
+    /// What follows a request with the head `first` is taken for one with such a head, or is not.
+    #[track_caller]
+    fn check_repeat(first: &str, next: &str, expected: bool) {
+        let limits = crate::limits::Limits::default();
+        let parse = |text: &str| crate::http::guard::parse(text.as_bytes(), &limits);
+        let Ok(mut head) = parse(first) else { panic!("{first:?}") };
+        let repeated = head.repeat(format!("{next}and the body").as_bytes());
+        assert_eq!(repeated, expected.then_some(first.len()), "{next:?}");
+        if expected {
+            assert!(parse(next).is_ok_and(|read| read == head), "{next:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_repeated_when_all_but_its_length_is_the_same() {
+        check_repeat(FIRST, FIRST, true);
+        for length in ["999", "000", "007"] {
+            check_repeat(FIRST, &FIRST.replace("120", length), true);
+        }
+        for length in ["12", "1200", "+20", "1 0", "12,", "1\r\n", ""] {
+            check_repeat(FIRST, &FIRST.replace("120", length), false);
+        }
+        for (old, new) in [("A", "a"), ("1.1", "1.0"), ("h", "i"), ("A: 1", "A: 2"), ("mcp", "sse")]
+        {
+            check_repeat(FIRST, &FIRST.replacen(old, new, 1), false);
+            check_repeat(FIRST, &FIRST.replace("120", "121").replacen(old, new, 1), false);
+        }
+        check_repeat(FIRST, &FIRST[..FIRST.len() - 14], false);
+    }
+
+    #[test]
+    fn an_unusual_head_is_read_each_time() {
+        for (old, new) in [
+            ("POST", "GET"),
+            ("Content-Length:  120 ", "Transfer-Encoding: chunked"),
+            ("A: 1", "Expect: 100-continue"),
+            ("Host: h", "Host: xn--a"),
+        ] {
+            let head = FIRST.replace(old, new);
+            check_repeat(&head, &head, false);
+        }
+        let limits = crate::limits::Limits::default();
+        let bytes = [FIRST.replace("1\r\n\r\n", "").as_bytes(), b"\xff\r\n\r\n"].concat();
+        let Ok(mut head) = crate::http::guard::parse(&bytes, &limits) else { panic!() };
+        assert_eq!(head.repeat(&bytes), None);
     }
 
     #[track_caller]

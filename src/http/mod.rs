@@ -67,7 +67,7 @@ pub(crate) enum Version {
 
 /// One whole request.
 pub(crate) struct Incoming {
-    pub(crate) head: Head,
+    pub(crate) head: Box<Head>,
     /// Complete: a body cut short never gets here.
     pub(crate) body: Vec<u8>,
     pub(crate) peer: Peer,

@@ -27,12 +27,22 @@ impl From<Reject> for Stop {
 }
 
 /// Takes the head off the front of `wire` if the request is there as a whole and nothing about it
-/// is unusual; with the length of the body, which is left.
-pub(super) fn whole(wire: &mut Wire, limits: &Limits) -> Option<(Head, usize)> {
+/// is unusual; with the length of the body, which is left. `last` is the head of the request before.
+pub(super) fn whole(
+    wire: &mut Wire,
+    limits: &Limits,
+    last: Option<Box<Head>>,
+) -> Option<(Box<Head>, usize)> {
     let buffered = wire.buffered();
-    let (bytes, lines) = whole_head(buffered, limits)?;
-    let length = bytes.len();
-    let head = parse_lines(bytes, lines, limits).ok().filter(|head| head.is_plain)?;
+    let repeated = last.and_then(|mut last| Some((last.repeat(buffered)?, last)));
+    let (length, head) = match repeated {
+        Some(repeated) => repeated,
+        None => {
+            let (bytes, lines) = whole_head(buffered, limits)?;
+            let head = parse_lines(bytes, lines, limits).ok().filter(|head| head.is_plain)?;
+            (bytes.len(), Box::new(head))
+        }
+    };
     let body = usize::try_from(head.content_length()?).ok()?;
     if body > limits.body_bytes || body > buffered.len() - length {
         return None;
@@ -41,7 +51,7 @@ pub(super) fn whole(wire: &mut Wire, limits: &Limits) -> Option<(Head, usize)> {
     Some((head, body))
 }
 
-pub(super) async fn head(wire: &mut Wire, limits: &Limits) -> Result<Head, Stop> {
+pub(super) async fn head(wire: &mut Wire, limits: &Limits) -> Result<Box<Head>, Stop> {
     wire.start_deadline(limits.head_time);
     let mut scanner = Scanner::default();
     let length = loop {
@@ -52,7 +62,7 @@ pub(super) async fn head(wire: &mut Wire, limits: &Limits) -> Result<Head, Stop>
     };
     let head = parse(&wire.buffered()[..length], limits)?;
     wire.consume(length);
-    Ok(head)
+    Ok(Box::new(head))
 }
 
 pub(super) async fn body(wire: &mut Wire, env: &Arc<Env>, head: &Head) -> Result<Vec<u8>, Stop> {

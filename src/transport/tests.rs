@@ -46,7 +46,7 @@ fn send(
     let principal = principal.map(Arc::from);
     let peer = Peer { principal, ..Peer::at("test".into(), false) };
     let Admission::Now(Ok(peer)) = endpoint.admit(&head, &peer) else { panic!("refused") };
-    let incoming = Incoming { head, body: body.into(), peer };
+    let incoming = Incoming { head: Box::new(head), body: body.into(), peer };
     match endpoint.respond(&incoming) {
         Outcome::Respond(answer) => answer.into(),
         Outcome::Wait { reply, .. } => block_on(reply).into(),

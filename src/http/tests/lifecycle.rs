@@ -1,5 +1,7 @@
 //! How replies leave and connections end: closing, streams, deadlines, upgrades, draining.
 
+use std::time::Instant;
+
 use super::*;
 
 #[test]
@@ -137,6 +139,22 @@ fn slow_requests_get_408_and_idle_connections_nothing() {
     for input in ["", "\r\n\r\n\r"] {
         let idle = Limits { idle_time: short, ..Limits::default() };
         assert_eq!(wait(input, idle), (vec![], 0), "{input:?}");
+    }
+}
+
+#[test]
+fn the_idle_deadline_of_a_client_that_was_busy_is_the_same() {
+    // Shorter and longer than its head is kept.
+    for idle_time in [100, 1500].map(Duration::from_millis) {
+        let bench = Bench::new(Limits { idle_time, ..Limits::default() });
+        let idle = bench.run(|mut stream| async move {
+            stream.write_all(usual("a").as_bytes()).await.unwrap();
+            read_until(&mut stream, "[1]").await;
+            let start = Instant::now();
+            assert_eq!(read_all(&mut stream).await, "");
+            start.elapsed()
+        });
+        assert!(idle >= idle_time, "{idle:?}");
     }
 }
 

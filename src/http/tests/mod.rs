@@ -24,7 +24,7 @@ use http_types::{Body, Method, StatusCode};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::response::{close_after, event_stream, json, response, text};
-use super::{Admission, HalfClose, Head, Incoming, Outcome, Service, Socket, serve};
+use super::{Admission, Final, HalfClose, Head, Incoming, Outcome, Service, Socket, serve};
 use crate::env::Env;
 use crate::limits::Limits;
 use crate::peer::Peer;
@@ -72,6 +72,7 @@ impl Service for Fake {
                 });
                 Outcome::Wait { reply, half_close: HalfClose::Tolerate }
             }
+            "/document" => Outcome::respond(Final::Document("[1]".into())),
             "/never" => {
                 let dropped = drop_count();
                 let reply = Box::pin(async move {
@@ -283,3 +284,8 @@ fn check_post(fields: &str, body: &str, expected: &[u16]) {
 }
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// A request of the usual kind, which gets an answer of that kind.
+fn usual(body: &str) -> String {
+    format!("POST /document HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}

@@ -131,6 +131,22 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn each_body_belongs_to_its_own_head() {
+    let bodies = ["a", "bc", "de", "f", "", "0123456789", "0123456789ab", "GET /b HTTP/1.1"];
+    let input: Vec<String> = bodies.map(usual).into();
+    // One after the other, then all at once.
+    for pieces in [input.clone(), vec![input.concat()]] {
+        let bench = Bench::default();
+        let pieces: Vec<&[u8]> = pieces.iter().map(String::as_bytes).collect();
+        assert_eq!(statuses(&bench.talk(&pieces)), [200; 8]);
+        assert_eq!(bench.seen(), bodies.map(|body| format!("POST /document {body}")));
+    }
+    // The head is that of the request before, until it is not.
+    let replies = [usual("a"), usual("a").replace("Host: h", "Host: h/"), usual("a")].concat();
+    check(&replies, &[200, 400]);
+}
+
+#[test]
 fn bytes_read_by_the_host_come_first() {
     let bench = Bench { early: GET.as_bytes()[..9].to_vec(), ..Bench::default() };
     assert_eq!(statuses(&bench.talk(&[&GET.as_bytes()[9..]])), [200]);
