@@ -913,8 +913,9 @@ typedef struct emcp_request {
     emcp_str remote_addr; /* Names the client in logs and audit. */
     /* Who the program has authenticated; emcp asks for no key then. Empty: nobody. */
     emcp_str principal;
-    /* The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up, never reads.
-     * With it a client that leaves is noticed at once, although most HTTP servers do not tell. */
+    /* The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up while the
+     * client waits for its answer, never reads. With it a client that leaves is noticed at once,
+     * although most HTTP servers do not tell. */
     int32_t watch_fd;
     uint32_t reserved; /* 0. */
     emcp_ready_fn ready; /* Says when to ask again. NULL for programs that wait instead. */
@@ -984,7 +985,7 @@ typedef struct emcp_response {
  * connection open.
  *
  * Returns EMCP_OK and the handle in `*out`, to be closed with emcp_http_close(); EMCP_E_INVALID
- * for a struct that makes no sense or a descriptor that cannot be watched; EMCP_E_STATE unless the
+ * for a struct that makes no sense or a descriptor that is not open; EMCP_E_STATE unless the
  * server runs; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1 */
 int32_t emcp_http_open(emcp_server *server, const emcp_request *request, emcp_http **out);
 

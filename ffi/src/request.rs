@@ -55,8 +55,9 @@ pub struct emcp_request {
     pub remote_addr: emcp_str,
     /// Who the program has authenticated; emcp asks for no key then. Empty: nobody.
     pub principal: emcp_str,
-    /// The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up, never reads.
-    /// With it a client that leaves is noticed at once, although most HTTP servers do not tell.
+    /// The client's socket, or 0. emcp keeps a duplicate and watches it for hang-up while the
+    /// client waits for its answer, never reads. With it a client that leaves is noticed at once,
+    /// although most HTTP servers do not tell.
     pub watch_fd: i32,
     /// 0.
     pub reserved: u32,

@@ -310,7 +310,9 @@ impl Connection {
         self.wire.release();
         let incoming = Incoming { head, body, peer };
         let outcome = ask::respond(&*self.service, &self.env, &incoming);
-        self.last = Some(incoming.head).filter(|head| head.is_repeatable());
+        // Most who ask once do not ask again at once.
+        let is_busy = self.requests > 1;
+        self.last = Some(incoming.head).filter(|head| is_busy && head.is_repeatable());
         match outcome {
             Ok(Outcome::Respond(answer)) => self.conclude(answer, terms),
             Ok(Outcome::Wait { reply, half_close }) => Answer::Wait(reply, half_close, terms),

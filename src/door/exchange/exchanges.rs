@@ -87,17 +87,17 @@ impl Exchanges {
         lock(&self.open).exchanges.get(&number)?.upgrade()
     }
 
-    /// Watches `socket` for the exchange `number`.
+    /// What can watch `socket` for the exchange `number`.
     ///
     /// # Errors
-    /// [`Error::Config`] when it cannot be watched, [`Error::Io`] when the system refuses.
+    /// [`Error::Io`] when the system refuses.
     pub(super) fn watch(self: &Arc<Self>, number: u64, socket: OwnedFd) -> Result<Watched> {
         let mut hang_ups = lock(&self.hang_ups);
         let hang_ups = match &mut *hang_ups {
             Some(hang_ups) => hang_ups,
             none => none.insert(self.start_watching()?),
         };
-        hang_ups.watch(number, socket)
+        Ok(hang_ups.watch(number, socket))
     }
 
     fn start_watching(self: &Arc<Self>) -> Result<Arc<HangUps>> {

@@ -2,7 +2,8 @@
 //!
 //! Most HTTP servers do not look at a connection while they wait for its answer, and on modern
 //! revisions leaving is the cancellation. Only hang-ups are asked for: whether there are bytes to
-//! read is the host's business, and asking would wake us for each of them.
+//! read is the host's business, and asking would wake us for each of them. And only of clients that
+//! wait: an answer that is there at once costs no system call for it.
 
 use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,14 +36,9 @@ impl HangUps {
         Ok(Arc::new(HangUps { epoll }))
     }
 
-    /// Watches `socket` for the exchange `number`, until what is returned is dropped.
-    pub(super) fn watch(self: &Arc<Self>, number: u64, socket: OwnedFd) -> Result<Watched> {
-        let added = self.epoll.add(&socket, EpollEvent::new(HALF_CLOSE, number));
-        added.map_err(|errno| match errno {
-            Errno::EPERM => Error::Config("the descriptor to watch is not a socket".into()),
-            errno => io_error(errno),
-        })?;
-        Ok(Watched { hang_ups: self.clone(), number, socket })
+    /// What can watch `socket` for the exchange `number`.
+    pub(super) fn watch(self: &Arc<Self>, number: u64, socket: OwnedFd) -> Watched {
+        Watched { hang_ups: self.clone(), number, socket, is_on: false }
     }
 
     /// Tells exchanges of their clients' leaving for ever; spawned once on the I/O thread.
@@ -69,14 +65,32 @@ impl HangUps {
     }
 }
 
-/// A socket that is watched. Dropping it ends that.
+/// A socket that is watched once somebody waits. Dropping it ends that.
 pub(super) struct Watched {
     hang_ups: Arc<HangUps>,
     number: u64,
     socket: OwnedFd,
+    is_on: bool,
 }
 
 impl Watched {
+    /// Watches from now on; what has happened before is told too.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it cannot be watched, [`Error::Io`] when the system refuses.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if self.is_on {
+            return Ok(());
+        }
+        let event = EpollEvent::new(HALF_CLOSE, self.number);
+        self.hang_ups.epoll.add(&self.socket, event).map_err(|errno| match errno {
+            Errno::EPERM => Error::Config("watch_fd is not a socket".into()),
+            errno => io_error(errno),
+        })?;
+        self.is_on = true;
+        Ok(())
+    }
+
     /// Goes on after the client has ended its side: only a reset is news from here on.
     pub(super) fn ignore_half_close(&self) {
         let mut event = EpollEvent::new(EpollFlags::EPOLLONESHOT, self.number);
@@ -88,7 +102,9 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         // Closing alone would not do: the host's descriptor keeps the socket in the instance.
-        let _ = self.hang_ups.epoll.delete(&self.socket);
+        if self.is_on {
+            let _ = self.hang_ups.epoll.delete(&self.socket);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::door::ready::{Ready, ReadyFn};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Gathering, Takeover};
+use crate::level::Level;
 use crate::shield::shielded;
 use crate::sync::lock;
 
@@ -186,20 +187,22 @@ impl Exchange {
     /// Answers a whole request.
     pub(super) fn finish(&self, gathering: Box<Gathering>) -> Result<()> {
         self.bell.alarm.clear();
-        if !gathering.is_admitted() && !self.exchanges.is_closed() {
-            self.expect_host();
-            return self.put(Stage::Asking(gathering)).map(drop);
-        }
-        let outcome = gathering.finish();
-        let stage = if self.exchanges.is_closed() {
-            // It may have been let in behind the back of the server's end.
-            drop(outcome);
-            Stage::stopping(&self.env)
+        let stage = if !gathering.is_admitted() && !self.exchanges.is_closed() {
+            Stage::Asking(gathering)
         } else {
-            Stage::of(outcome, self.method, &self.env)
+            let outcome = gathering.finish();
+            if self.exchanges.is_closed() {
+                // It may have been let in behind the back of the server's end.
+                drop(outcome);
+                Stage::stopping(&self.env)
+            } else {
+                Stage::of(outcome, self.method, &self.env)
+            }
         };
         self.expect_host();
-        self.put(stage).map(drop)
+        self.put(stage)?;
+        self.begin_watching();
+        Ok(())
     }
 
     /// Notes a piece of the body; tells whether the last one had come before.
@@ -240,22 +243,30 @@ impl Exchange {
         self.bell.alarm.set(self.env.limits.write_time);
     }
 
-    /// Watches the client's socket.
+    /// Takes the client's socket, to be watched while the client waits.
     pub(super) fn watch(&self, socket: OwnedFd) -> Result<()> {
         let watched = self.exchanges.watch(self.number, socket)?;
         let mut state = self.lock();
-        // A hang-up may have come already.
-        let unwanted = if state.is_lost || state.is_settled {
-            Some(watched)
-        } else {
-            if state.is_half_closed {
-                watched.ignore_half_close();
-            }
-            state.watched.replace(watched)
-        };
-        drop(state);
-        drop(unwanted);
+        if !state.is_lost && !state.is_settled {
+            state.watched = Some(watched);
+        }
         Ok(())
+    }
+
+    /// Watches the client's socket from now on, if the client has to wait.
+    fn begin_watching(&self) {
+        let mut state = self.lock();
+        let waits = match &state.stage {
+            Stage::Asking(_) | Stage::Waiting { .. } => true,
+            Stage::Answered(unframed, _) => unframed.streams(),
+            _ => false,
+        };
+        let begun = state.watched.as_mut().filter(|_| waits).map_or(Ok(()), Watched::begin);
+        drop(state);
+        if let Err(error) = begun {
+            let line = format_args!("nobody will tell that a client has left: {error}");
+            self.env.log(Level::Warning, "http", line);
+        }
     }
 
     pub(super) fn wait(&self, patience: Duration) -> bool {
