@@ -2,19 +2,19 @@
 //! thread, `text_on_worker` on the pool, `announce` has everybody hear of a changed list, and the
 //! other tools are there to be listed. Serves until standard input ends or SIGTERM comes.
 
-use std::fmt::Write;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use emcp::{
-    Call, Identity, Limits, Options, Param, ParamKind, Server, Tool, ToolFlags, ToolResult,
+    Call, Identity, JsonWriter, Limits, Options, Param, ParamKind, Server, Tool, ToolFlags,
+    ToolResult,
 };
 
 /// Tools in the list.
 const TOOLS: usize = 50;
 
 /// Values that `series` answers with: about 4 KB.
-const POINTS: usize = 150;
+const POINTS: i64 = 150;
 
 /// Above every count that the benchmark opens, so that it measures cost and not refusal.
 const COUNT_MAX: usize = 16_384;
@@ -76,16 +76,28 @@ fn announce(server: &Weak<Server>, call: Call) {
 }
 
 fn series(call: Call) {
-    let mut json = String::from(r#"{"metric":"cpu.total.busy","points":["#);
+    let mut json = JsonWriter::new(call.handle().result_limit());
+    json.obj();
+    json.key(b"metric");
+    json.str(b"cpu.total.busy");
+    json.key(b"points");
+    json.arr();
     for i in 0..POINTS {
-        let comma = if i == 0 { "" } else { "," };
-        // Writing to a string cannot fail.
-        let _ = write!(json, r#"{comma}{{"t":{},"v":{}.5}}"#, 1_764_300_000 + 10 * i, 10 + i);
+        json.obj();
+        json.key(b"t");
+        json.i64(1_764_300_000 + 10 * i);
+        json.key(b"v");
+        json.f64(10.5 + i as f64);
+        json.end();
     }
-    json.push_str("]}");
-    let mut result = ToolResult::default();
-    match result.set_structured(&json) {
-        Ok(()) => call.reply(result),
+    json.end();
+    json.end();
+    match json.written() {
+        Ok(json) => {
+            let mut result = ToolResult::default();
+            result.set_written(json);
+            call.reply(result)
+        }
         Err(error) => call.fail(error.to_string()),
     };
 }

@@ -8,11 +8,9 @@ use super::compact;
 use super::escape::{escaped, is_plain_ascii};
 use crate::error::{Error, Result};
 
-/// Bytes around a string.
-const QUOTES: usize = 2;
-
-/// Containers that may be open at once in a [`JsonWriter`]. Many readers stop near 100.
-const DEPTH_MAX: usize = 64;
+/// Containers that may be open at once in a [`JsonWriter`]: a bit for each. Many readers stop near
+/// 100.
+const DEPTH_MAX: u32 = u64::BITS;
 
 /// Writes one JSON value piece by piece, without a tree in memory.
 ///
@@ -31,10 +29,29 @@ const DEPTH_MAX: usize = 64;
 pub struct JsonWriter {
     /// Of bytes, because a string would be checked for UTF-8 with each piece. Every piece is text.
     out: Vec<u8>,
-    open: Vec<Open>,
+    place: Place,
+    /// How many containers are open.
+    depth: u32,
+    /// One bit for each of them, the innermost one's the lowest: set for objects.
+    objects: u64,
     bytes_max: usize,
     /// The first mistake. Set once; from then on nothing is written.
     mistake: Option<Error>,
+}
+
+/// Where the next piece stands.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Start,
+    FirstElement,
+    NextElement,
+    FirstKey,
+    NextKey,
+    /// Behind a key.
+    Value,
+    End,
+    /// Behind a mistake.
+    Nowhere,
 }
 
 /// A JSON text that a [`JsonWriter`] has written: valid and without whitespace between its tokens.
@@ -53,19 +70,11 @@ impl From<WrittenJson> for String {
     }
 }
 
-/// One container that has not ended.
-#[derive(Debug)]
-struct Open {
-    object: bool,
-    empty: bool,
-    /// A key was written and its value was not. Only in objects.
-    keyed: bool,
-}
-
 impl JsonWriter {
     /// Starts an empty text that may grow up to `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> JsonWriter {
-        JsonWriter { out: Vec::new(), open: Vec::new(), bytes_max, mistake: None }
+        let (out, place) = (Vec::new(), Place::Start);
+        JsonWriter { out, place, depth: 0, objects: 0, bytes_max, mistake: None }
     }
 
     /// Opens an object; [`end`](JsonWriter::end) closes it.
@@ -80,42 +89,42 @@ impl JsonWriter {
 
     /// Closes the innermost open object or array.
     pub fn end(&mut self) {
-        if self.mistake.is_some() {
-            return;
-        }
-        match self.open.pop() {
-            None => self.fail("json end without a begin"),
-            Some(Open { keyed: true, .. }) => self.fail("json object ends after a key"),
-            Some(Open { object, .. }) => self.push(if object { b"}" } else { b"]" }),
+        let closing = match self.place {
+            Place::FirstKey | Place::NextKey => b'}',
+            Place::FirstElement | Place::NextElement => b']',
+            Place::Value => return self.fail("json object ends after a key"),
+            Place::Start | Place::End => return self.fail("json end without a begin"),
+            Place::Nowhere => return,
+        };
+        self.depth -= 1;
+        self.objects >>= 1;
+        self.place = match (self.depth, self.objects & 1) {
+            (0, _) => Place::End,
+            (_, 0) => Place::NextElement,
+            _ => Place::NextKey,
+        };
+        if self.fits(1) {
+            self.out.push(closing);
         }
     }
 
     /// Names the next value of the innermost object. Invalid UTF-8 becomes U+FFFD.
     pub fn key(&mut self, name: &[u8]) {
-        if self.mistake.is_some() {
-            return;
-        }
-        let comma = match self.open.last_mut() {
-            Some(Open { object: true, keyed: true, .. }) => {
-                return self.fail("json key after a key");
-            }
-            Some(top @ Open { object: true, .. }) => {
-                top.keyed = true;
-                !std::mem::replace(&mut top.empty, false)
-            }
+        let comma = match self.place {
+            Place::FirstKey => false,
+            Place::NextKey => true,
+            Place::Value => return self.fail("json key after a key"),
+            Place::Nowhere => return,
             _ => return self.fail("json key outside an object"),
         };
-        if comma {
-            self.push(b",");
-        }
-        self.push_escaped(name);
-        self.push(b":");
+        self.place = Place::Value;
+        self.push_string(comma, name, b"\":");
     }
 
     /// Writes a string. Invalid UTF-8 becomes U+FFFD: text of a daemon is not always clean.
     pub fn str(&mut self, text: &[u8]) {
-        if self.place() {
-            self.push_escaped(text);
+        if let Some(comma) = self.next_value() {
+            self.push_string(comma, text, b"\"");
         }
     }
 
@@ -149,13 +158,15 @@ impl JsonWriter {
         if self.mistake.is_some() {
             return;
         }
-        match compact(json) {
-            Ok(text) => {
-                if self.place() {
-                    self.push(text.as_bytes());
-                }
-            }
-            Err(error) => self.mistake = Some(error),
+        let json = match compact(json) {
+            Ok(json) => json,
+            Err(error) => return self.stop(error),
+        };
+        if let Some(comma) = self.next_value()
+            && self.fits(usize::from(comma) + json.len())
+        {
+            self.push_comma(comma);
+            self.out.extend_from_slice(json.as_bytes());
         }
     }
 
@@ -179,8 +190,8 @@ impl JsonWriter {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
-        if !self.open.is_empty() {
-            return Err(Error::State(format!("json has {} open containers", self.open.len())));
+        if self.depth > 0 {
+            return Err(Error::State(format!("json has {} open containers", self.depth)));
         }
         if self.out.is_empty() {
             return Err(Error::State("json is empty".into()));
@@ -200,72 +211,81 @@ impl JsonWriter {
     }
 
     fn begin(&mut self, object: bool) {
-        if !self.place() {
-            return;
-        }
-        if self.open.len() == DEPTH_MAX {
+        let Some(comma) = self.next_value() else { return };
+        if self.depth == DEPTH_MAX {
             let text = format!("json is nested deeper than {DEPTH_MAX} levels");
-            self.mistake = Some(Error::Limit(text));
-            return;
+            return self.stop(Error::Limit(text));
         }
-        self.open.push(Open { object, empty: true, keyed: false });
-        self.push(if object { b"{" } else { b"[" });
+        self.depth += 1;
+        self.objects = self.objects << 1 | u64::from(object);
+        self.place = if object { Place::FirstKey } else { Place::FirstElement };
+        if self.fits(usize::from(comma) + 1) {
+            self.push_comma(comma);
+            self.out.push(if object { b'{' } else { b'[' });
+        }
     }
 
-    /// Makes room for a value; tells whether one may stand here.
-    fn place(&mut self) -> bool {
-        if self.mistake.is_some() {
-            return false;
-        }
-        let comma = match self.open.last_mut() {
-            None if self.out.is_empty() => false,
-            None => {
-                self.fail("json has a second value after its end");
-                return false;
+    /// Goes on behind a value; tells whether a comma stands before it. `None` where there may be
+    /// no value.
+    #[inline]
+    fn next_value(&mut self) -> Option<bool> {
+        let (next, comma) = match self.place {
+            Place::NextElement => return Some(true),
+            Place::FirstElement => (Place::NextElement, false),
+            Place::Value => (Place::NextKey, false),
+            Place::Start => (Place::End, false),
+            misplaced => {
+                self.misplace(misplaced);
+                return None;
             }
-            Some(Open { object: true, keyed: false, .. }) => {
-                self.fail("json value without a key in an object");
-                return false;
-            }
-            Some(top) if top.object => {
-                top.keyed = false;
-                false
-            }
-            Some(top) => !std::mem::replace(&mut top.empty, false),
         };
-        if comma {
-            self.push(b",");
-        }
-        true
+        self.place = next;
+        Some(comma)
     }
 
+    #[cold]
+    fn misplace(&mut self, place: Place) {
+        match place {
+            Place::End => self.fail("json has a second value after its end"),
+            Place::FirstKey | Place::NextKey => self.fail("json value without a key in an object"),
+            // There is a mistake already, or a value may stand here.
+            _ => {}
+        }
+    }
+
+    #[inline]
     fn plain(&mut self, value: &impl Serialize) {
-        if self.place() {
+        if let Some(comma) = self.next_value() {
+            self.push_comma(comma);
             // A number, a truth value or null: they have no keys, and a `Vec` takes everything.
             let _ = serde_json::to_writer(&mut self.out, value);
-            self.check_size();
+            self.fits(0);
         }
     }
 
-    fn push(&mut self, text: &[u8]) {
-        if self.fits(text.len()) {
-            self.out.extend_from_slice(text);
+    #[inline]
+    fn push_comma(&mut self, comma: bool) {
+        if comma {
+            self.out.push(b',');
         }
     }
 
-    fn push_escaped(&mut self, text: &[u8]) {
+    /// Writes a string; `end` is its last quote and what follows it.
+    #[inline]
+    fn push_string<const N: usize>(&mut self, comma: bool, text: &[u8], end: &[u8; N]) {
         // Checked before the work: a text far above the limit is neither repaired nor escaped.
-        if !self.fits(text.len() + QUOTES) {
+        if !self.fits(usize::from(comma) + 1 + text.len() + N) {
             return;
         }
+        self.push_comma(comma);
         self.out.push(b'"');
         if is_plain_ascii(text) {
             self.out.extend_from_slice(text);
         } else {
             self.push_repaired(text);
         }
-        self.out.push(b'"');
-        self.check_size();
+        self.out.extend_from_slice(end);
+        self.fits(0);
     }
 
     /// Apart from its caller, so that plain text does not pay for it.
@@ -277,19 +297,29 @@ impl JsonWriter {
         self.out.extend_from_slice(escaped(&text).as_bytes());
     }
 
+    /// Tells whether so many bytes more may be written; it is a mistake when they may not.
+    #[inline]
     fn fits(&mut self, more: usize) -> bool {
-        if self.mistake.is_none() && self.out.len().saturating_add(more) > self.bytes_max {
-            self.mistake = Some(Error::Limit(format!("json is above {} bytes", self.bytes_max)));
+        let fits = self.out.len().saturating_add(more) <= self.bytes_max;
+        if !fits {
+            self.overflow();
         }
-        self.mistake.is_none()
+        fits
     }
 
-    fn check_size(&mut self) {
-        self.fits(0);
+    #[cold]
+    fn overflow(&mut self) {
+        self.stop(Error::Limit(format!("json is above {} bytes", self.bytes_max)));
     }
 
+    #[cold]
     fn fail(&mut self, text: &str) {
-        self.mistake = Some(Error::State(text.into()));
+        self.stop(Error::State(text.into()));
+    }
+
+    fn stop(&mut self, mistake: Error) {
+        self.place = Place::Nowhere;
+        self.mistake.get_or_insert(mistake);
     }
 }
 
