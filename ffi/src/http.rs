@@ -99,7 +99,7 @@ struct Head {
 /// connection open.
 ///
 /// Returns EMCP_OK and the handle in `*out`, to be closed with emcp_http_close(); EMCP_E_INVALID
-/// for a struct that makes no sense or a descriptor that is not open; EMCP_E_STATE unless the
+/// for a struct that makes no sense or a watch_fd that is not a socket; EMCP_E_STATE unless the
 /// server runs; EMCP_E_IO when the process has no descriptor left; EMCP_E_ABI.   Since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn emcp_http_open(

@@ -41,7 +41,7 @@ impl Server {
     /// Takes a request that the host's own HTTP server has parsed; the body follows in pieces.
     ///
     /// `watch` is a duplicate of the client's socket: it is watched for hang-up while the client
-    /// waits for its answer, and never read. One that is no socket is only logged.
+    /// waits for its answer, and never read.
     /// `ready` says when there is something to take; it may be called before this returns. A
     /// request that may not come in has its answer at once, as has one above
     /// `limits.connections` and one to a server that drains.
@@ -62,8 +62,8 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// [`Error::State`] unless the server runs; [`Error::Io`] when the process has no descriptor
-    /// left.
+    /// [`Error::State`] unless the server runs; [`Error::Config`] when `watch` is not a socket;
+    /// [`Error::Io`] when the process has no descriptor left.
     pub fn open_http(
         &self,
         request: &ParsedRequest<'_>,

@@ -90,14 +90,14 @@ impl Exchanges {
     /// What can watch `socket` for the exchange `number`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the system refuses.
+    /// [`Error::Config`] when it is not a socket, [`Error::Io`] when the system refuses.
     pub(super) fn watch(self: &Arc<Self>, number: u64, socket: OwnedFd) -> Result<Watched> {
         let mut hang_ups = lock(&self.hang_ups);
         let hang_ups = match &mut *hang_ups {
             Some(hang_ups) => hang_ups,
             none => none.insert(self.start_watching()?),
         };
-        Ok(hang_ups.watch(number, socket))
+        hang_ups.watch(number, socket)
     }
 
     fn start_watching(self: &Arc<Self>) -> Result<Arc<HangUps>> {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{getsockopt, sockopt::SockType};
 
 use super::exchanges::Exchanges;
 use crate::env::Env;
@@ -37,8 +38,14 @@ impl HangUps {
     }
 
     /// What can watch `socket` for the exchange `number`.
-    pub(super) fn watch(self: &Arc<Self>, number: u64, socket: OwnedFd) -> Watched {
-        Watched { hang_ups: self.clone(), number, socket, is_on: false }
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is not a socket.
+    pub(super) fn watch(self: &Arc<Self>, number: u64, socket: OwnedFd) -> Result<Watched> {
+        // Found out now, when the host can still be told.
+        getsockopt(&socket, SockType)
+            .map_err(|_| Error::Config("the descriptor to watch is not a socket".into()))?;
+        Ok(Watched { hang_ups: self.clone(), number, socket, is_on: false })
     }
 
     /// Tells exchanges of their clients' leaving for ever; spawned once on the I/O thread.
@@ -77,16 +84,13 @@ impl Watched {
     /// Watches from now on; what has happened before is told too.
     ///
     /// # Errors
-    /// [`Error::Config`] when it cannot be watched, [`Error::Io`] when the system refuses.
+    /// [`Error::Io`] when the system refuses.
     pub(super) fn begin(&mut self) -> Result<()> {
         if self.is_on {
             return Ok(());
         }
         let event = EpollEvent::new(HALF_CLOSE, self.number);
-        self.hang_ups.epoll.add(&self.socket, event).map_err(|errno| match errno {
-            Errno::EPERM => Error::Config("watch_fd is not a socket".into()),
-            errno => io_error(errno),
-        })?;
+        self.hang_ups.epoll.add(&self.socket, event).map_err(io_error)?;
         self.is_on = true;
         Ok(())
     }
