@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use emcp::{Call, Identity, Limits, Options, Server, Tool, ToolResult};
+use emcp::{Call, Identity, Limits, Options, Server, Tool, ToolFlags, ToolResult};
 
 /// Enough that what all of them share is little of what each of them has.
 const PEERS: usize = 200;
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Far above what any buffer may keep.
 const LONG: usize = 100_000;
+
+/// Bytes of a head that is still short enough to be kept for a moment.
+const HEAD: usize = 3000;
 
 const META: &str = concat!(
     r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
@@ -64,6 +67,8 @@ fn server() -> Server {
         streams: 2 * PEERS,
         listens: 2 * PEERS,
         connections: 2 * PEERS,
+        calls: 2 * PEERS,
+        calls_per_identity: 2 * PEERS,
         ..Limits::default()
     };
     let identity = Identity { name: "host".into(), version: "1".into(), ..Identity::default() };
@@ -74,6 +79,10 @@ fn server() -> Server {
     };
     server.add_tool(long, answer).unwrap();
     server.add_tool(Tool::new("other").unwrap(), |_| ()).unwrap();
+    let held = Mutex::new(Vec::with_capacity(2 * PEERS));
+    let hold = move |call| held.lock().unwrap().push(call);
+    let inline = ToolFlags { inline: true, ..ToolFlags::default() };
+    server.add_tool(Tool::new("held").unwrap().flags(inline), hold).unwrap();
     server.listen("tcp:127.0.0.1:0").unwrap();
     server.start().unwrap();
     server
@@ -134,6 +143,34 @@ fn kept_alive(server: &Server) -> Client {
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
     client.post("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n", &body);
     client.read_to("\"result\"");
+    client
+}
+
+/// Has a long head, and calls a tool that does not answer.
+fn waiting(server: &Server) -> Client {
+    let mut client = Client::connect(server);
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: \
+         application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nX-Padding: {}\r\n",
+        "x".repeat(HEAD)
+    );
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
+    let length = body.len();
+    client.send(
+        format!("{head}Mcp-Method: tools/list\r\nContent-Length: {length}\r\n\r\n{body}")
+            .as_bytes(),
+    );
+    client.read_to("\"result\"");
+    let calls = server.stats().calls;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"held","arguments":{{}},{META}}}}}"#
+    );
+    let length = body.len();
+    let fields = "Mcp-Method: tools/call\r\nMcp-Name: held\r\n";
+    client.send(format!("{head}{fields}Content-Length: {length}\r\n\r\n{body}").as_bytes());
+    while server.stats().calls == calls {
+        sleep(Duration::from_millis(1));
+    }
     client
 }
 
@@ -241,6 +278,12 @@ fn check_each(before: isize, limit: isize, when: &str) {
 #[test]
 fn a_connection_kept_alive() {
     check(kept_alive, &[], 900);
+}
+
+#[test]
+fn a_call_that_takes_long() {
+    // Its head is longer than that.
+    check(waiting, &[], 2800);
 }
 
 #[test]

@@ -127,7 +127,7 @@ struct Connection {
     empty_lines: u8,
     /// The request under way has a body that was not read to its end.
     has_unread_body: bool,
-    /// The head of the request before, which the next one may repeat. Not kept for long.
+    /// The head of the request before, which the next one may repeat; for [`BUSY_TIME`].
     last: Option<Box<Head>>,
 }
 
@@ -323,17 +323,25 @@ impl Connection {
 
     /// Waits for a reply under way; `None` when the client has gone before it was ready.
     async fn wait(&mut self, mut reply: BoxFuture<Final>, half_close: HalfClose) -> Option<Final> {
-        let Connection { wire, env, .. } = self;
-        poll_fn(|cx| {
+        let Connection { wire, env, last, .. } = self;
+        if last.is_some() {
+            wire.start_deadline(BUSY_TIME);
+        }
+        let answer = poll_fn(|cx| {
             if let Poll::Ready(answer) = ask::poll_reply(&mut reply, env, cx) {
                 return Poll::Ready(Some(answer));
+            }
+            if last.is_some() && wire.poll_deadline(cx).is_ready() {
+                *last = None;
             }
             match ready!(wire.poll_departure(cx)) {
                 Departure::HalfClosed if half_close == HalfClose::Tolerate => Poll::Pending,
                 Departure::HalfClosed | Departure::Reset => Poll::Ready(None),
             }
         })
-        .await
+        .await;
+        wire.end_deadline();
+        answer
     }
 
     /// Waits for those who are asked whether a request may come in; `None` when its client has gone.
@@ -451,7 +459,7 @@ fn stream_or(answer: Final, terms: Terms, env: &Env) -> Reply {
     finish(answer.into(), terms, env)
 }
 
-/// How long a client that sends nothing may still be about to repeat itself.
+/// How long a client that sends nothing, or waits, may still be about to repeat itself.
 const BUSY_TIME: Duration = Duration::from_secs(1);
 
 /// Empty lines that may stand before one request.

@@ -108,7 +108,7 @@ impl Head {
     }
 
     /// Makes this the head that `buffer` begins with, if both are the same or differ in the digits
-    /// of their Content-Length alone, and returns its bytes. It is what the guard would read there.
+    /// of their Content-Length alone, and returns its length. It is what the guard would read there.
     ///
     /// Clients begin all they send on one connection alike, and comparing costs a fiftieth of
     /// reading.
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_by_lower_case_name() {
+    fn fields_are_found_whatever_the_case_of_their_names() {
         let head = Head::of("GET / HTTP/1.1\nHost: h\nX-A:  one \nx-a: two\nEmpty:");
         assert_eq!(head.header("x-a"), Some("one"));
         assert_eq!(head.headers("x-a").collect::<Vec<_>>(), ["one", "two"]);

@@ -69,6 +69,11 @@ impl Wire {
         self.alarm.clear();
     }
 
+    /// Ready once the deadline has passed.
+    pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.alarm.poll(cx)
+    }
+
     /// Takes `length` bytes off the front; they are in [`buffered`](Self::buffered).
     pub(super) fn consume(&mut self, length: usize) {
         if length >= self.inbuf.len() {

@@ -41,10 +41,9 @@ impl Server {
     /// Takes a request that the host's own HTTP server has parsed; the body follows in pieces.
     ///
     /// `watch` is a duplicate of the client's socket: it is watched for hang-up while the client
-    /// waits for its answer, and never read.
-    /// `ready` says when there is something to take; it may be called before this returns. A
-    /// request that may not come in has its answer at once, as has one above
-    /// `limits.connections` and one to a server that drains.
+    /// waits for its answer, and never read. `ready` says when there is something to take; it may
+    /// be called before this returns. A request that may not come in has its answer at once, as
+    /// has one above `limits.connections` and one to a server that drains.
     ///
     /// ```
     /// # use emcp::{Identity, Limits, Options, ParsedRequest, Server};

@@ -10,6 +10,10 @@ set -eu
 version=24.21.0
 
 into=${1:?usage: node.sh FOLDER}
+mkdir -p "$into"
+# One at a time: parts of the tests that run side by side share the folder.
+exec 9>"$into.lock"
+flock 9
 [ "$(cat "$into/stamp" 2>/dev/null)" = "$version" ] && exit 0
 here=$(cd "$(dirname "$0")" && pwd)
 case $(uname -m) in

@@ -3,7 +3,7 @@
 //! Most HTTP servers do not look at a connection while they wait for its answer, and on modern
 //! revisions leaving is the cancellation. Only hang-ups are asked for: whether there are bytes to
 //! read is the host's business, and asking would wake us for each of them. And only of clients that
-//! wait: an answer that is there at once costs no system call for it.
+//! wait: most answers are there at once.
 
 use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
