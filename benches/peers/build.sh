@@ -7,7 +7,7 @@ set -euo pipefail
 
 name=${1:?usage: build.sh NAME FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
-retry=$here/../../tests/install/retry.sh
+install=$here/../../tests/install
 mkdir -p "${2:?usage: build.sh NAME FOLDER}/servers/stripped"
 into=$(cd "$2" && pwd)
 program="$into/servers/$name"
@@ -21,30 +21,18 @@ build_rust() {
 }
 
 build_node() {
-    "$here/../../tests/install/node.sh" "$into/../node"
+    "$install/node.sh" "$into/../node"
     mkdir -p "$into/$name"
     cp "$here/$name"/{package.json,package-lock.json,server.mjs} "$into/$name/"
-    (cd "$into/$name" && "$retry" npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$into/$name" && "$install/retry.sh" npm ci --no-audit --no-fund --loglevel=error)
     # exec: the benchmark reads the clock of the process that it has started.
     printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/../node/bin/node" \
         "$into/$name/server.mjs" >"$program"
     chmod +x "$program"
 }
 
-# Lets `python3 -m venv` without ensurepip (Debian splits it off) fall back to virtualenv.
-make_venv() {
-    python3 -m venv "$1" >/dev/null 2>&1 && return
-    rm -rf "$1"
-    "$retry" python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-        --target "$into/virtualenv" virtualenv==21.15.7
-    PYTHONPATH="$into/virtualenv" python3 -m virtualenv --quiet "$1"
-}
-
 build_python() {
-    rm -rf "${into:?}/$name"
-    make_venv "$into/$name"
-    "$retry" "$into/$name/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --requirement "$here/py/requirements-${name#py}.txt"
+    "$install/venv.sh" "$into/$name" "$here/py/requirements-${name#py}.txt"
     printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$into/$name/bin/python" "$here/py/server.py" \
         >"$program"
     chmod +x "$program"

@@ -197,8 +197,11 @@ impl Connection {
     /// the last.
     fn rest(&mut self) -> bool {
         let rest = self.env.limits.idle_time.saturating_sub(BUSY_TIME);
+        if self.last.take().is_none() || rest.is_zero() {
+            return false;
+        }
         self.wire.start_deadline(rest);
-        self.last.take().is_some() && !rest.is_zero()
+        true
     }
 
     /// Does the exchange if nothing in it has to wait: most are whole requests with short answers.

@@ -6,4 +6,4 @@ test-apps: $(BUILD)/sysmond | chromium-present
 	tests/apps/run.sh $(BUILD)/sysmond
 
 chromium-present:
-	@command -v chromium >/dev/null || $(APT) chromium
+	@command -v chromium >/dev/null || $(APT) --no-install-recommends chromium

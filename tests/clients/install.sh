@@ -7,34 +7,21 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-retry=$here/../install/retry.sh
+install=$here/../install
 into=${1:?usage: install.sh FOLDER}
-"$here/../install/node.sh" "$(dirname "$into")/node"
+"$install/node.sh" "$(dirname "$into")/node"
 pins=("$here/package.json" "$here/requirements-modern.txt" "$here/requirements-legacy.txt" "$0")
-
-# Lets `python3 -m venv` without ensurepip (Debian splits it off) fall back to virtualenv.
-make_venv() {
-    python3 -m venv "$1" >/dev/null 2>&1 && return
-    rm -rf "$1"
-    if [ ! -d "$into/virtualenv" ]; then
-        "$retry" python3 -m pip install --quiet --disable-pip-version-check \
-            --root-user-action=ignore --target "$into/virtualenv" virtualenv==21.15.7
-    fi
-    PYTHONPATH="$into/virtualenv" python3 -m virtualenv --quiet "$1"
-}
 
 install_python() {
     for era in modern legacy; do
-        make_venv "$into/venv-$era"
-        "$retry" "$into/venv-$era/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --requirement "$here/requirements-$era.txt"
+        "$install/venv.sh" "$into/venv-$era" "$here/requirements-$era.txt"
     done
 }
 
 install_node() {
     cp "$here/package.json" "$into/"
     # The engine warnings speak of the machine's node; the clients run on build/node.
-    (cd "$into" && "$retry" npm install --no-audit --no-fund --no-package-lock \
+    (cd "$into" && "$install/retry.sh" npm install --no-audit --no-fund --no-package-lock \
         --loglevel=error >/dev/null)
 }
 

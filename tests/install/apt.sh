@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs Debian packages into the system: apt.sh PACKAGE... Needs root.
+# Installs Debian packages into the system: apt.sh [OPTION...] PACKAGE... Needs root.
 set -eu
 
 retry=$(dirname "$0")/retry.sh
 "$retry" apt-get update -qq
-"$retry" apt-get install -y -qq --no-install-recommends "$@"
+"$retry" apt-get install -y -qq "$@"

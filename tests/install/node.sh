@@ -10,7 +10,7 @@ set -eu
 version=24.21.0
 
 into=${1:?usage: node.sh FOLDER}
-mkdir -p "$into"
+mkdir -p "$(dirname "$into")"
 # One at a time: parts of the tests that run side by side share the folder.
 exec 9>"$into.lock"
 flock 9
