@@ -79,7 +79,9 @@ include fuzz/fuzz.mk
 include tests/autobahn/autobahn.mk
 include tests/soak/soak.mk
 
-# One after the other: the output of a failing part must not drown in that of the others.
+# One after the other: the output of a failing part must not drown in that of the others. Nothing is
+# built twice here, so what would make a second build faster only fills the disk.
+test: export CARGO_INCREMENTAL = 0
 test:
 	$(MAKE) lint
 	$(MAKE) deny
@@ -132,7 +134,7 @@ test-rust: lib
 	    $(HOST_MODE_TESTS:%=--test %) $(if $(findstring tls,$(FEATURES)),$(TLS_TESTS:%=--test %)) \
 	    || exit 1; \
 	done
-	$(if $(findstring tls,$(FEATURES)),EMCP_TEST_TLS=1 $(CARGO) test -p emcp $(FEATURE_FLAGS) \
+	$(if $(findstring tls,$(FEATURES)),EMCP_TEST_TLS=1 $(CARGO) test --workspace $(FEATURE_FLAGS) \
 	  $(UNDER_TLS_TESTS:%=--test %))
 
 conformance: $(BUILD)/conformance-host conformance-suite
