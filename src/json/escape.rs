@@ -21,7 +21,7 @@ fn is_plain(text: &[u8]) -> bool {
 /// Tells whether `text` is ASCII of which nothing needs an escape.
 pub(super) fn is_plain_ascii(text: &[u8]) -> bool {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
-    let is_block = |block| (marks(block) | u64::from_le_bytes(*block)) & HIGHS == 0;
+    let is_block = |block| (marks(block) | word(block)) & HIGHS == 0;
     let is_byte = |byte: &u8| !is_special(*byte) && byte.is_ascii();
     blocks.iter().all(is_block) && rest.iter().all(is_byte)
 }
@@ -30,38 +30,47 @@ fn escape(text: &[u8]) -> Vec<u8> {
     // Two for each byte, and room for a whole block behind the last one. Control characters, which
     // take more, add what they need.
     let mut out = vec![0; 2 * text.len() + BLOCK];
-    let (mut at, mut rest) = (0, text);
-    while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
-        // All of it; what follows the first byte that needs an escape is written over.
-        out[at..at + BLOCK].copy_from_slice(block);
-        let plain = marks(block).trailing_zeros() as usize / 8;
-        at += plain;
-        if plain == BLOCK {
-            rest = after;
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let mut at = 0;
+    for block in blocks {
+        let word = word(block);
+        if controls(word) != 0 {
+            at = put_each(&mut out, at, block);
             continue;
         }
-        at = put_special(&mut out, at, rest[plain]);
-        rest = &rest[plain + 1..];
-    }
-    for &byte in rest {
-        if is_special(byte) {
-            at = put_special(&mut out, at, byte);
-        } else {
-            out[at] = byte;
+        out[at..at + BLOCK].copy_from_slice(block);
+        let mut quotes = quotes(word);
+        while quotes != 0 {
+            // From here on the block moves by one, for the backslash.
+            let index = quotes.trailing_zeros() as usize / 8;
+            let room = &mut out[at + index..][..1 + BLOCK];
+            room[0] = b'\\';
+            room[1..].copy_from_slice(&(word >> (8 * index)).to_le_bytes());
             at += 1;
+            quotes &= quotes - 1;
         }
+        at += BLOCK;
     }
+    at = put_each(&mut out, at, rest);
     out.truncate(at);
     out
 }
 
-/// Writes the escape for `byte`; returns where it ends.
-fn put_special(out: &mut Vec<u8>, at: usize, byte: u8) -> usize {
-    if byte < b' ' {
-        return put_control(out, at, byte);
+/// Writes `text` byte by byte; returns where it ends.
+fn put_each(out: &mut Vec<u8>, mut at: usize, text: &[u8]) -> usize {
+    for &byte in text {
+        if byte < b' ' {
+            at = put_control(out, at, byte);
+            continue;
+        }
+        if is_special(byte) {
+            out[at] = b'\\';
+            at += 1;
+        }
+        out[at] = byte;
+        at += 1;
     }
-    out[at..at + 2].copy_from_slice(&[b'\\', byte]);
-    at + 2
+    at
 }
 
 #[cold]
@@ -88,15 +97,29 @@ fn is_special(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
-/// The lowest bit that is set is in the first byte that needs an escape; none is if none does.
-///
-/// A subtraction takes from the byte above only behind a byte that is found, so what is wrong above
-/// the lowest bit does no harm.
+/// Not 0 if a byte of `block` needs an escape.
 fn marks(block: &[u8; BLOCK]) -> u64 {
-    let block = u64::from_le_bytes(*block);
-    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
-    let equal = |byte: u8| below(block ^ (ONES * u64::from(byte)), 1);
-    (below(block, b' ') | equal(b'"') | equal(b'\\')) & HIGHS
+    let word = word(block);
+    controls(word) | quotes(word)
+}
+
+/// The first byte is the lowest.
+fn word(block: &[u8; BLOCK]) -> u64 {
+    u64::from_le_bytes(*block)
+}
+
+/// Not 0 if a byte is a control character. Not one bit for each of them: a subtraction takes from
+/// the byte above, behind one that is found.
+fn controls(word: u64) -> u64 {
+    word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGHS
+}
+
+/// The highest bit of each byte that is a quote or a backslash.
+fn quotes(word: u64) -> u64 {
+    // A sum that stays in its byte, and reaches the highest bit unless all the lower ones are 0.
+    let differs = |other: u64| ((other & !HIGHS) + !HIGHS) | other;
+    let equals = |byte: u8| !differs(word ^ (ONES * u64::from(byte)));
+    (equals(b'"') | equals(b'\\')) & HIGHS
 }
 
 /// One in each byte.

@@ -281,11 +281,12 @@ impl JsonWriter {
         self.out.push(b'"');
         if is_plain_ascii(text) {
             self.out.extend_from_slice(text);
+            self.out.extend_from_slice(end);
         } else {
             self.push_repaired(text);
+            self.out.extend_from_slice(end);
+            self.fits(0);
         }
-        self.out.extend_from_slice(end);
-        self.fits(0);
     }
 
     /// Apart from its caller, so that plain text does not pay for it.
