@@ -58,17 +58,11 @@ static int32_t check_key(emcp_check *check, const emcp_credential *key, void *us
 
 static int send_with(const char *key)
 {
-    static const char line_end[] = "\r\n";
-    char *request = call_request("whoami", "{}", "");
-    size_t first = (size_t)(strstr(request, line_end) - request) + 2;
     char field[128];
     int fd = tcp_connect(port);
 
-    snprintf(field, sizeof field, "X-API-Key: %s\r\n", key);
-    send_all(fd, request, first);
-    send_all(fd, field, strlen(field));
-    send_all(fd, request + first, strlen(request + first));
-    free(request);
+    snprintf(field, sizeof field, "X-API-Key: %s", key);
+    call_send_with(fd, "whoami", field);
     return fd;
 }
 

@@ -142,6 +142,23 @@ static inline void call_send(int fd, const char *tool, const char *arguments, co
     free(request);
 }
 
+/* The same with one header field more, such as "X-API-Key: secret"; NULL for none. */
+static inline void call_send_with(int fd, const char *tool, const char *field)
+{
+    static const char line_end[] = "\r\n";
+    char *request = call_request(tool, "{}", "");
+    /* The request line stays the first. */
+    size_t first = (size_t)(strstr(request, line_end) - request) + strlen(line_end);
+
+    send_all(fd, request, first);
+    if (field != NULL) {
+        send_all(fd, field, strlen(field));
+        send_all(fd, line_end, strlen(line_end));
+    }
+    send_all(fd, request + first, strlen(request + first));
+    free(request);
+}
+
 /* Reads until `part` has come, or until the end when it is NULL. Returns 0 at the end. */
 static inline int reply_read(int fd, struct reply *reply, const char *part)
 {

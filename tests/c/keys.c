@@ -29,18 +29,11 @@ static int32_t whoami(emcp_call *call, void *user)
 /* Calls with a key, or without one when it is NULL. */
 static void call_with(const char *tool, const char *key)
 {
-    static const char line_end[] = "\r\n";
-    char *request = call_request(tool, "{}", "");
-    size_t first = (size_t)(strstr(request, line_end) - request) + 2;
-    char field[128] = "";
+    char field[128];
     int fd = tcp_connect(port);
 
-    if (key != NULL)
-        snprintf(field, sizeof field, "Authorization: Bearer %s\r\n", key);
-    send_all(fd, request, first);
-    send_all(fd, field, strlen(field));
-    send_all(fd, request + first, strlen(request + first));
-    free(request);
+    snprintf(field, sizeof field, "Authorization: Bearer %s", key == NULL ? "" : key);
+    call_send_with(fd, tool, key == NULL ? NULL : field);
     reply_finish(fd, &reply);
 }
 

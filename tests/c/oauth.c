@@ -74,18 +74,11 @@ static int32_t old_program(emcp_call *call, void *user)
 /* Calls with a credential, or without one when it is NULL. */
 static void call_with(const char *tool, const char *credential)
 {
-    static const char line_end[] = "\r\n";
-    char *request = call_request(tool, "{}", "");
-    size_t first = (size_t)(strstr(request, line_end) - request) + 2;
-    char field[1024] = "";
+    char field[1024];
     int fd = tcp_connect(port);
 
-    if (credential != NULL)
-        snprintf(field, sizeof field, "Authorization: Bearer %s\r\n", credential);
-    send_all(fd, request, first);
-    send_all(fd, field, strlen(field));
-    send_all(fd, request + first, strlen(request + first));
-    free(request);
+    snprintf(field, sizeof field, "Authorization: Bearer %s", credential == NULL ? "" : credential);
+    call_send_with(fd, tool, credential == NULL ? NULL : field);
     reply_finish(fd, &reply);
 }
 
