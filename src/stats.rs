@@ -49,7 +49,7 @@ counters! {
     requests: "counter", "HTTP requests read in full.";
     requests_refused: "counter", "HTTP requests refused by policy: path, Host, Origin, key, method or size.";
     auth_missing: "counter", "Requests refused because they carried no key.";
-    auth_refused: "counter", "Requests refused because nobody has given out the key, or there were two.";
+    auth_refused: "counter", "Requests refused because nobody has given out the key, it was taken back, or there were two.";
     auth_expired: "counter", "Requests refused because the time of the key was over.";
     auth_asked: "counter", "Keys that the program was asked about.";
     auth_unchecked: "counter", "Requests refused because the program did not say in time whether their key is good.";

@@ -1,5 +1,6 @@
 //! What is open ends with the key that has opened it, without a further request: when the host takes
-//! the key away, when the key file changes, and when the time of the key is over.
+//! the key away, when the key file changes, and when the time of the key is over. So does a request
+//! that has not arrived as a whole by then.
 
 mod peer;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use emcp::{Key, Options};
 use peer::keyed::{ANN, BOB, Keyed, OPEN, WRONG, keyed};
 use peer::open::Open;
+use peer::pull::{self, Parsed};
 use peer::*;
 use serde_json::json;
 
@@ -55,6 +57,30 @@ fn a_call_that_runs_ends_with_its_key() {
     let answer = waiting.response();
     assert_eq!(answer.status, 401);
     cancellation(&held.handle());
+}
+
+#[test]
+fn a_request_whose_body_comes_after_the_end_of_its_key_is_refused() {
+    let keyed = keyed(Options::default());
+    let server = &keyed.host.server;
+    let mut parsed = Parsed::modern("tools/call", json!({ "name": OPEN }));
+    parsed.headers.push(("X-API-Key".into(), BOB.into()));
+    let exchange = parsed.open(server, None, None).unwrap();
+    let length = parsed.body.len().to_string();
+    let mut headers = modern_headers("tools/call");
+    headers.extend([("Mcp-Name", OPEN), ("X-API-Key", BOB), ("Expect", "100-continue")]);
+    headers.extend([("Content-Type", "application/json"), ("Content-Length", &*length)]);
+    let mut http = keyed.host.bare("POST", "/mcp", &headers);
+    assert_eq!(http.head().status, 100, "the head is admitted");
+    server.set_keys(vec![Key::new("ann", ANN).unwrap()]).unwrap();
+    http.write(&parsed.body);
+    let refused = http.response();
+    assert_eq!(refused.status, 401, "{refused:?}");
+    assert!(refused.header("www-authenticate").unwrap().contains("invalid_token"));
+    exchange.body(&parsed.body, true).unwrap();
+    assert_eq!(pull::head(&exchange).unwrap().status, 401);
+    let stats = server.stats();
+    assert_eq!((stats.auth_refused, stats.requests_refused, stats.calls_started), (2, 2, 0));
 }
 
 struct KeyFile(PathBuf);

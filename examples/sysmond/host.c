@@ -18,7 +18,8 @@ static bool find_host(const char *head, size_t len, char out[HOST_MAX])
         if (end - line < 5 || strncasecmp(line, "host:", 5) != 0)
             continue;
         line += 5;
-        line += strspn(line, " \t");
+        while (line < end && (*line == ' ' || *line == '\t'))
+            line++;
         size_t n = 0;
         while (line + n < end && n < HOST_MAX - 1 && !strchr(" \t\r\n", line[n]))
             n++;

@@ -34,13 +34,18 @@ static void skip_authority(const char **target, size_t *len)
     *target = path;
 }
 
+/* RFC 9112 2.2: empty lines before the request line are ignored. */
+static void skip_empty_lines(const char **head, size_t *len)
+{
+    while (*len > 0 && (**head == '\r' || **head == '\n')) {
+        (*head)++;
+        (*len)--;
+    }
+}
+
 enum route request_route(const char *head, size_t len, struct request *out)
 {
-    /* RFC 9112 2.2: empty lines before the request line are ignored. */
-    while (len > 0 && (*head == '\r' || *head == '\n')) {
-        head++;
-        len--;
-    }
+    skip_empty_lines(&head, &len);
     size_t method = 0;
     while (method < len && method < METHOD_MAX &&
            ((head[method] >= 'A' && head[method] <= 'Z') || head[method] == '-' ||
@@ -63,5 +68,6 @@ enum route request_route(const char *head, size_t len, struct request *out)
 
 int request_complete(const char *head, size_t len)
 {
+    skip_empty_lines(&head, &len);
     return memmem(head, len, "\r\n\r\n", 4) != NULL || memmem(head, len, "\n\n", 2) != NULL;
 }

@@ -402,6 +402,20 @@ impl Auth {
         pass.is_valid(SystemTime::now())
     }
 
+    /// Looks once more whether `peer` may be here, now that its request is there as a whole: that may
+    /// be long after its head.
+    ///
+    /// # Errors
+    /// What has let it in does not any more; that is counted and logged here.
+    pub(crate) fn check_again(&self, peer: &Peer) -> std::result::Result<(), Denial> {
+        match &peer.pass {
+            Some(pass) if !self.is_valid(pass) => {
+                Err(self.denied(Denial::Ended, peer, Some(&pass.principal)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Has `channel` end when the key or token that has opened it lets nobody in any more.
     pub(crate) fn watch(&self, pass: &Arc<Pass>, channel: Weak<dyn Channel>) {
         self.channels.add(pass.clone(), channel);

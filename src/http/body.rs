@@ -5,7 +5,7 @@
 
 use http_types::StatusCode;
 
-use super::head::hex;
+use super::head::{hex, is_token_byte};
 use super::reject::Reject;
 
 /// A chunked body on its way in.
@@ -115,6 +115,9 @@ impl Dechunker {
                 if self.trailer_bytes > TRAILER_BYTES {
                     return Err(TRAILERS_TOO_LONG);
                 }
+                if !is_field_line(text) {
+                    return Err(Reject::malformed("a trailer is not a header field"));
+                }
                 State::Trailer
             }
             State::DataEnd | State::Data(_) | State::Done => {
@@ -152,6 +155,16 @@ impl Dechunker {
         // The comparison above keeps it within the limit, which is a `usize`.
         Ok(if size == 0 { State::Trailer } else { State::Data(size as usize) })
     }
+}
+
+/// Tells whether `text` is what a head would take as a field (RFC 9112 section 5). What is discarded
+/// is held to it too: another parser may take it for the next request.
+fn is_field_line(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |byte| *byte == b':');
+    let (name, value) = (parts.next().unwrap_or_default(), parts.next());
+    let is_name = !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte));
+    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    is_name && value.is_some_and(|value| !value.iter().any(is_control))
 }
 
 /// The reply for a body above `limits.body_bytes`.
@@ -207,6 +220,7 @@ mod tests {
             Ok(Some(("abc0123456789", 0))),
         );
         check("1\r\n\n\r\n0\r\nA: b\r\nC: d\r\n\r\n", Ok(Some(("\n", 0))));
+        check("0\r\nX-Note:\tä\r\nY:\r\n\r\n", Ok(Some(("", 0))));
         check("1\r\na\r\n0\r\n\r\nGET /", Ok(Some(("a", 5))));
     }
 
@@ -226,6 +240,11 @@ mod tests {
         check("3\r\nabc\n", Err(400));
         check("0\r\nA: b\n\r\n", Err(400));
         check(&format!("3;{}\r\n", "a".repeat(LINE_BYTES)), Err(400));
+        let lines =
+            ["GET /mcp HTTP/1.1", "A", ": b", "A : b", " A: b", "A b: c", "A: \0", "A: \u{7f}"];
+        for line in lines {
+            check(&format!("0\r\nX: y\r\n{line}\r\n"), Err(400));
+        }
     }
 
     #[test]

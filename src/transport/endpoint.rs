@@ -114,6 +114,10 @@ impl Endpoint {
     }
 
     fn route(&self, incoming: &Incoming, route: Route) -> Outcome {
+        if let Err(denial) = self.core.auth.check_again(&incoming.peer) {
+            self.core.env.counters.requests_refused.up();
+            return Outcome::respond(challenge::refusal(&self.core, denial));
+        }
         let head = &incoming.head;
         let version = head.header("mcp-protocol-version");
         match head.method {

@@ -52,6 +52,7 @@ VALGRIND = (
 # One client for each transport and each kind of work: all of them would take a minute more.
 UNDER_VALGRIND = [
     "curl",
+    "own-pages",
     "websockets",
     "sysmond-ts-sdk-1-sse",
     "sysmond-python-sdk-2-http",
@@ -168,6 +169,7 @@ def client_commands(clients, server):
         "inspector-legacy": [sys.executable, HERE / "inspector.py", mcp, "legacy", clients],
         "inspector-modern": [sys.executable, HERE / "inspector.py", mcp, "modern", clients],
         "websockets": [legacy, HERE / "raw_websocket.py", websocket],
+        "own-pages": [sys.executable, HERE / "own_pages.py", server.url("/")],
         "equal-ids-http": [legacy, HERE / "equal_ids.py", mcp, "http"],
         "equal-ids-sse": [legacy, HERE / "equal_ids.py", sse, "sse"],
         "equal-ids-websocket": [legacy, HERE / "equal_ids.py", websocket, "websocket"],
