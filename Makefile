@@ -126,11 +126,12 @@ HOST_MODE_TESTS := allow_hook any_split ask_endings asks_in_both_eras auth_strea
 UNDER_TLS_TESTS := cancellation replies sse transcripts unfinished websocket websocket_deflate
 TLS_TESTS := tls tls_trouble
 
-# The C layer's tests compare the header and the exported symbols with the built library.
+# The C layer's tests compare the header and the exported symbols with the built library. All of it is
+# asked of the workspace: for one package features are chosen apart, and everything is built again.
 test-rust: lib
 	EMCP_SO=$(abspath $(EMCP_LIB)) $(CARGO) test --workspace $(FEATURE_FLAGS)
 	for mode in host0 host1; do \
-	  EMCP_TEST_RUN=$$mode $(CARGO) test -p emcp $(FEATURE_FLAGS) \
+	  EMCP_TEST_RUN=$$mode $(CARGO) test --workspace $(FEATURE_FLAGS) \
 	    $(HOST_MODE_TESTS:%=--test %) $(if $(findstring tls,$(FEATURES)),$(TLS_TESTS:%=--test %)) \
 	    || exit 1; \
 	done

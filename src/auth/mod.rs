@@ -1,8 +1,8 @@
 //! Bearer keys of the host and tokens of authorization servers: who may come in, and what they may
 //! do there.
 //!
-//! Place in the flow: between `policy` and the body. Reads heads, never a body; knows no session
-//! and no method. Whom the host has authenticated itself is not asked for either.
+//! Place in the flow: between `policy` and the body, and once more behind it, because keys may go
+//! while it comes. Reads heads, never a body; knows no session and no method. Whom the host has authenticated itself is not asked for either.
 
 mod certificate;
 mod channels;

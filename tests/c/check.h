@@ -108,16 +108,21 @@ static inline int gate_count(struct gate *gate)
     return count;
 }
 
+/* When pthread_cond_timedwait is to give up: by the kernel's clock, also where a test has put another
+ * in the place of clock_gettime. */
+static inline struct timespec wait_end(void)
+{
+    struct timeval now;
+
+    gettimeofday(&now, NULL);
+    return (struct timespec){now.tv_sec + WAIT_MS / 1000, (long)now.tv_usec * 1000};
+}
+
 /* Waits until the gate was opened `count` times; `what` is said when that does not come. */
 static inline void gate_wait(struct gate *gate, int count, const char *what)
 {
-    struct timeval now;
-    struct timespec end;
+    struct timespec end = wait_end();
 
-    /* The kernel's clock, also where a test has put another in the place of clock_gettime. */
-    gettimeofday(&now, NULL);
-    end.tv_sec = now.tv_sec + WAIT_MS / 1000;
-    end.tv_nsec = (long)now.tv_usec * 1000;
     pthread_mutex_lock(&gate->lock);
     while (gate->count < count)
         CHECK(pthread_cond_timedwait(&gate->changed, &gate->lock, &end) == 0, what);

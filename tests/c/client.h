@@ -142,19 +142,20 @@ static inline void call_send(int fd, const char *tool, const char *arguments, co
     free(request);
 }
 
-/* The same with one header field more, such as "X-API-Key: secret"; NULL for none. */
-static inline void call_send_with(int fd, const char *tool, const char *field)
+/* The same with one header field more: `field` is "X-API-Key:" or the like, `secret` what follows;
+ * NULL for no field. */
+static inline void call_send_with(int fd, const char *tool, const char *field, const char *secret)
 {
     static const char line_end[] = "\r\n";
     char *request = call_request(tool, "{}", "");
     /* The request line stays the first. */
     size_t first = (size_t)(strstr(request, line_end) - request) + strlen(line_end);
+    char line[1024] = "";
 
+    if (secret != NULL)
+        snprintf(line, sizeof line, "%s %s%s", field, secret, line_end);
     send_all(fd, request, first);
-    if (field != NULL) {
-        send_all(fd, field, strlen(field));
-        send_all(fd, line_end, strlen(line_end));
-    }
+    send_all(fd, line, strlen(line));
     send_all(fd, request + first, strlen(request + first));
     free(request);
 }

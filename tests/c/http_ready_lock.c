@@ -58,10 +58,8 @@ static void on_ready(void *user)
 /* Waits for `what`, which somebody sets with `host` held, as the caller has it. */
 static void wait_for(int *what)
 {
-    struct timespec end;
+    struct timespec end = wait_end();
 
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += WAIT_MS / 1000;
     while (!*what)
         CHECK(pthread_cond_timedwait(&changed, &host, &end) == 0, "ready was not called");
     *what = 0;

@@ -74,11 +74,9 @@ static int32_t old_program(emcp_call *call, void *user)
 /* Calls with a credential, or without one when it is NULL. */
 static void call_with(const char *tool, const char *credential)
 {
-    char field[1024];
     int fd = tcp_connect(port);
 
-    snprintf(field, sizeof field, "Authorization: Bearer %s", credential == NULL ? "" : credential);
-    call_send_with(fd, tool, credential == NULL ? NULL : field);
+    call_send_with(fd, tool, "Authorization: Bearer", credential);
     reply_finish(fd, &reply);
 }
 
